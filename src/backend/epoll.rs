@@ -1,0 +1,142 @@
+//! epoll(7): Linux and Android.
+//!
+//! - [epoll_create1](https://man7.org/linux/man-pages/man2/epoll_create.2.html),
+//!   [epoll_ctl](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html),
+//!   [epoll_wait](https://man7.org/linux/man-pages/man2/epoll_wait.2.html)
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::unix::{check, timespec};
+use crate::event::EpollEvent;
+use crate::flags::EpollFlags;
+use crate::source::{Held, Source};
+use crate::timeout::{Signals, Until, milliseconds};
+
+/// The system calls on one epoll.
+#[derive(Debug)]
+pub(crate) struct EpollFd(pub(crate) OwnedFd);
+
+impl EpollFd {
+    pub(crate) fn new(flags: u32) -> io::Result<EpollFd> {
+        // SAFETY: no pointers.
+        let fd = check(unsafe { libc::epoll_create1(flags as libc::c_int) })?;
+        // SAFETY: the kernel just gave us this descriptor.
+        Ok(EpollFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    fn control(&self, operation: libc::c_int, fd: RawFd, events: u32, data: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events, u64: data };
+        // SAFETY: the event is valid, and any number may be given as descriptor.
+        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) }).map(drop)
+    }
+
+    pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, number(source.hold()), flags.bits(), data)
+    }
+
+    pub(crate) fn modify(
+        &self,
+        source: Source<'_>,
+        flags: EpollFlags,
+        data: u64,
+    ) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, number(source.hold()), flags.bits(), data)
+    }
+
+    pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, number(source.hold()), 0, 0)
+    }
+
+    pub(crate) fn close(self) -> io::Result<()> {
+        // SAFETY: the descriptor is ours, and nobody closes it a second time.
+        check(unsafe { libc::close(self.0.into_raw_fd()) }).map(drop)
+    }
+
+    /// Fills the front of `events`.
+    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
+        until.run(|left| match (left, until.signals) {
+            (None | Some(Duration::ZERO), Signals::Resume | Signals::Report) => {
+                self.wait_whole(events, left)
+            }
+            (_, signals) => self.wait_precise(events, left, signals),
+        })
+    }
+
+    fn wait_whole(&self, events: &mut [EpollEvent], left: Option<Duration>) -> io::Result<usize> {
+        let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
+        let timeout = milliseconds(left);
+        // SAFETY: there is room for `most` events.
+        let ready = unsafe {
+            libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast::<libc::epoll_event>(), most, timeout)
+        };
+        Ok(check(ready)? as usize)
+    }
+
+    fn wait_precise(
+        &self,
+        events: &mut [EpollEvent],
+        left: Option<Duration>,
+        signals: Signals<'_>,
+    ) -> io::Result<usize> {
+        /// Linux before 5.11, and some sandboxes.
+        static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+
+        let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
+        let mask = match signals {
+            Signals::Masked(mask) => mask.0.as_ptr(),
+            _ => std::ptr::null(),
+        };
+        if !NO_PWAIT2.load(Ordering::Relaxed) {
+            let time = left.map(timespec);
+            let time = time.as_ref().map_or(std::ptr::null(), |time| time as *const _);
+            // The kernel's sigset is 64 signals, at the front of libc's.
+            let set_size: libc::size_t = 8;
+            // SAFETY: there is room for `most` events; the time and the mask are
+            // valid or null.
+            let ready = unsafe {
+                libc::syscall(
+                    libc::SYS_epoll_pwait2,
+                    self.0.as_raw_fd(),
+                    events.as_mut_ptr().cast::<libc::epoll_event>(),
+                    most,
+                    time,
+                    mask,
+                    set_size,
+                )
+            };
+            match check(ready as libc::c_int) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                    NO_PWAIT2.store(true, Ordering::Relaxed);
+                }
+                other => return Ok(other? as usize),
+            }
+        }
+        let timeout = milliseconds(left);
+        // SAFETY: there is room for `most` events; the mask is valid or null.
+        let ready = unsafe {
+            libc::epoll_pwait(self.0.as_raw_fd(), events.as_mut_ptr().cast::<libc::epoll_event>(), most, timeout, mask)
+        };
+        Ok(check(ready)? as usize)
+    }
+}
+
+fn number(source: Held) -> RawFd {
+    let Held::Fd(fd) = source;
+    fd
+}
+
+impl AsFd for EpollFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(not(readiness_backend = "poll"))] {
+        mod set;
+        pub(crate) use set::EpollSet;
+    }
+}

@@ -1,0 +1,124 @@
+//! epoll as the [`Backend`] of Linux and Android.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::EpollFd;
+use crate::backend::unix::{Wake, check};
+use crate::backend::{Added, Backend, Caps, Key, Mode};
+use crate::event::EpollEvent;
+use crate::flags::{EpollFlags, PollFlags};
+use crate::source::Held;
+use crate::timeout::Until;
+
+pub(crate) struct EpollSet {
+    epoll: EpollFd,
+    wake: Wake,
+}
+
+fn flags(want: PollFlags, mode: Mode) -> EpollFlags {
+    let mut flags = want.to_epoll();
+    // Hang-ups and errors come unasked: where nothing is wanted, once and not
+    // at each wait.
+    flags.set(EpollFlags::ET, mode.is_edge() || want.is_empty());
+    flags.set(EpollFlags::ONESHOT, mode.is_oneshot());
+    flags
+}
+
+fn bits(key: Key) -> u64 {
+    u64::from(key.generation()) << 32 | key.slot() as u64
+}
+
+/// An edge that is never read: each write is a new one.
+const WAKE: EpollFlags = EpollFlags::IN.union(EpollFlags::ET);
+
+impl EpollSet {
+    fn control(
+        &self,
+        operation: libc::c_int,
+        source: &Held,
+        flags: EpollFlags,
+        key: Key,
+    ) -> io::Result<()> {
+        let Held::Fd(fd) = *source;
+        self.epoll.control(operation, fd, flags.bits(), bits(key))
+    }
+
+    fn add_wake(epoll: &EpollFd, wake: &Wake) -> io::Result<()> {
+        epoll.control(libc::EPOLL_CTL_ADD, wake.fd(), WAKE.bits(), u64::MAX)
+    }
+}
+
+impl Backend for EpollSet {
+    const NAME: &'static str = "epoll";
+    const CAPS: Caps = Caps { edge: true, identity: true };
+    type Buffer = Buffer;
+
+    fn new() -> io::Result<EpollSet> {
+        let epoll = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
+        let wake = Wake::new()?;
+        EpollSet::add_wake(&epoll, &wake)?;
+        Ok(EpollSet { epoll, wake })
+    }
+
+    fn add(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<Added> {
+        match self.control(libc::EPOLL_CTL_ADD, source, flags(want, mode), key) {
+            // A file: poll(2) would say that it is always ready.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(Added::AlwaysReady),
+            other => other.map(|()| Added::Watched),
+        }
+    }
+
+    fn modify(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, source, flags(want, mode), key)
+    }
+
+    fn delete(&self, key: Key, source: &Held) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, source, EpollFlags::empty(), key)
+    }
+
+    fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
+        out.found = 0;
+        if out.events.len() != most {
+            out.events.resize(most, EpollEvent::default());
+        }
+        out.found = self.epoll.wait(&mut out.events, until)?;
+        Ok(())
+    }
+
+    fn events(out: &Buffer) -> impl Iterator<Item = (Key, PollFlags)> {
+        out.events[..out.found].iter().map(|event| {
+            let data = event.data();
+            (Key::new(data as u32, (data >> 32) as u32), PollFlags::from_epoll(event.flags()))
+        })
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        self.wake.wake()
+    }
+
+    fn rebuild<'a>(
+        &self,
+        live: impl Iterator<Item = (Key, &'a Held, PollFlags, Mode)>,
+    ) -> io::Result<()> {
+        let new = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
+        EpollSet::add_wake(&new, &self.wake)?;
+        for (key, source, want, mode) in live {
+            let Held::Fd(fd) = *source;
+            // One that was closed meanwhile is gone from the old set too.
+            let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
+        }
+        // SAFETY: both descriptors are ours. The number stays, the set is new.
+        check(unsafe {
+            libc::dup3(new.0.as_raw_fd(), self.epoll.0.as_raw_fd(), libc::O_CLOEXEC)
+        })?;
+        // Whoever waits on the old set comes back and waits on the new one.
+        self.wake.wake()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Buffer {
+    events: Vec<EpollEvent>,
+    found: usize,
+}

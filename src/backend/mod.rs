@@ -1,0 +1,196 @@
+//! The hosts: what each owes, and which one a build gets.
+//!
+//! There are two kinds of host interface. One is given its whole list of sources
+//! at each call and keeps nothing: poll(2), `poll_oneoff`, WinSock's select. It
+//! gets a file with a [`List`]. The other keeps a set in the kernel: epoll, kqueue.
+//! It gets a file with a [`Backend`]. [`scan`] makes a backend of any list.
+//!
+//! A quirk of a host ends in its file: above this folder every host is alike.
+//! `unsafe` is here and in `capi/` alone. To port to a host, copy
+//! `unsupported.rs` and fill it in.
+
+#![allow(unsafe_code)]
+
+use std::io;
+
+use crate::flags::PollFlags;
+use crate::source::Held;
+use crate::timeout::Until;
+
+/// A set of sources in numbered slots and what is wanted of each, all of it
+/// given to the host at each wait. Slots keep their order.
+pub(crate) trait List: Default + Send + Sync {
+    /// Its name, as the documentation has it.
+    const NAME: &'static str;
+
+    /// Puts a source into `slot`, which is vacant or the next new one.
+    fn put(&mut self, slot: usize, source: &Held, want: PollFlags);
+
+    /// Wants something else of a slot's source. Nothing wanted still tells
+    /// `ERR`, `HUP` and `NVAL`.
+    fn set(&mut self, slot: usize, want: PollFlags);
+
+    /// Takes a slot's source away. A wait passes over the slot.
+    fn vacate(&mut self, slot: usize);
+
+    /// The number of slots, vacant ones among them.
+    fn len(&self) -> usize;
+
+    /// Leaves the first `slots` only. Allocations are kept.
+    fn truncate(&mut self, slots: usize);
+
+    /// Moves every source down over the vacant slots, in order, and tells which
+    /// slot went where.
+    fn compact(&mut self, moved: impl FnMut(usize, usize));
+
+    /// Waits until something is ready or `until` ends it, and says how many slots
+    /// are ready. May be late by the host's clock and never early with nothing.
+    /// A descriptor that is not open is ready with `NVAL`.
+    fn wait(&mut self, until: Until<'_>) -> io::Result<usize>;
+
+    /// The slots that the last wait found ready, in order of slots. Every flag
+    /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
+    fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)>;
+}
+
+/// Which registration an event belongs to: a slot, and a generation that counts
+/// the slot's uses. Late news of a dead registration has an old generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    /// The backend's own waker.
+    pub(crate) const WAKE: Key = Key(u64::MAX);
+
+    pub(crate) fn new(slot: u32, generation: u32) -> Key {
+        Key(u64::from(generation) << 32 | u64::from(slot))
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// How often a registration reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// At each wait, as long as the source is ready.
+    Level,
+    /// When the source becomes ready. Read or write until `WouldBlock`.
+    #[doc(alias = "EPOLLET")]
+    #[doc(alias = "EV_CLEAR")]
+    Edge,
+    /// Once; a modify arms it again.
+    #[doc(alias = "EPOLLONESHOT")]
+    #[doc(alias = "EV_DISPATCH")]
+    OneShot,
+    /// Once, when the source becomes ready; a modify arms it again.
+    EdgeOneShot,
+}
+
+impl Mode {
+    pub(crate) fn is_edge(self) -> bool {
+        matches!(self, Mode::Edge | Mode::EdgeOneShot)
+    }
+
+    pub(crate) fn is_oneshot(self) -> bool {
+        matches!(self, Mode::OneShot | Mode::EdgeOneShot)
+    }
+}
+
+/// What became of a source that was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// The host watches it.
+    Watched,
+    /// The host cannot watch it, because it is always ready: a file.
+    AlwaysReady,
+}
+
+/// What a host can do by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caps {
+    /// Reports edges.
+    pub(crate) edge: bool,
+    /// Tells a source from another one that got the same number.
+    pub(crate) identity: bool,
+}
+
+/// A set of sources to wait on. Other threads may add, modify, delete and wake
+/// while one waits, and it takes effect at once.
+pub(crate) trait Backend: Sized + Send + Sync {
+    /// Its name, as `--cfg readiness_backend` and the documentation have it.
+    const NAME: &'static str;
+    const CAPS: Caps;
+    /// Where a wait puts what it found.
+    type Buffer: Default + Send + Sync;
+
+    fn new() -> io::Result<Self>;
+
+    /// Watches a source. The host's own errors: not open, added before.
+    fn add(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<Added>;
+
+    /// Wants something else of a source, and arms it again. `NotFound` if the
+    /// host does not have it.
+    fn modify(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<()>;
+
+    /// Stops watching. `NotFound` if the host does not have it any more.
+    fn delete(&self, key: Key, source: &Held) -> io::Result<()>;
+
+    /// Waits for at most `most` events. Returns with none when `until` ends it;
+    /// may be spurious, never misses, and holds no lock meanwhile.
+    fn wait(&self, out: &mut Self::Buffer, most: usize, until: Until<'_>) -> io::Result<()>;
+
+    /// What the last wait into this buffer found. [`Key::WAKE`]: somebody called
+    /// `wake`.
+    fn events(out: &Self::Buffer) -> impl Iterator<Item = (Key, PollFlags)>;
+
+    /// Makes a wait that is going on, or the next one, report [`Key::WAKE`].
+    fn wake(&self) -> io::Result<()>;
+
+    /// Starts anew with `live` alone, because the host reports what nobody can
+    /// delete any more.
+    fn rebuild<'a>(
+        &self,
+        live: impl Iterator<Item = (Key, &'a Held, PollFlags, Mode)>,
+    ) -> io::Result<()>;
+}
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source};
+
+mod scan;
+
+cfg_if::cfg_if! {
+    if #[cfg(unix)] {
+        mod poll;
+        pub(crate) use poll::PollList as HostList;
+    } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
+        mod poll_oneoff;
+        pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+    } else {
+        mod unsupported;
+        pub(crate) use unsupported::{NoList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(target_os = "linux", target_os = "android"))] {
+        pub(crate) mod epoll;
+    }
+}
+
+// The backend of `Selector`.
+cfg_if::cfg_if! {
+    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+        pub(crate) use epoll::EpollSet as HostBackend;
+    } else {
+        pub(crate) use scan::Scan as HostBackend;
+    }
+}

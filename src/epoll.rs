@@ -1,0 +1,251 @@
+//! `Epoll`: Python's `select.epoll()` object.
+
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use crate::event::EpollEvent;
+use crate::flags::{EpollCreate, EpollFlags};
+#[cfg(unix)]
+use crate::signals::SignalSet;
+use crate::source::AsSource;
+use crate::timeout::{Signals, Until};
+
+cfg_if::cfg_if! {
+    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+        use crate::backend::epoll::EpollFd as Set;
+    } else {
+        use crate::emulate::epoll::EmulatedEpoll as Set;
+    }
+}
+
+/// Linux's epoll: Python's `select.epoll()`.
+///
+/// Each method is the system call: the events are the kernel's own structures,
+/// nothing is copied, allocated or locked. On targets without epoll every
+/// constructor answers `Unsupported`.
+///
+/// - **Weak registrations.** The kernel forgets a source when its last duplicate
+///   is closed. While one lives it goes on reporting under the closed number and
+///   nobody can delete it (epoll(7), questions and answers).
+/// - **Files.** A regular file or directory is refused with `EPERM`
+///   (`PermissionDenied`); [`Poll`](crate::Poll) and
+///   [`Selector`](crate::Selector) call it always ready.
+/// - **`sizehint`.** Python's first argument is not offered: the kernel has
+///   ignored it since 2.6.8, Python refuses only negative ones, and a hint that
+///   does nothing misleads.
+/// - **`closed`.** An `Epoll` that was closed does not exist: `close` takes it.
+/// - **Fork.** The child shares the parent's set: what it adds and deletes, the
+///   parent sees. Dropping it in the child is harmless.
+///
+/// ```
+/// # #[cfg(all(target_os = "linux", not(readiness_backend = "poll")))] {
+/// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+/// use readiness::{AsSource, Epoll, EpollEvent, EpollFlags};
+///
+/// let (mut tx, rx) = UnixStream::pair()?;
+/// let epoll = Epoll::new()?;
+/// epoll.register(&rx, EpollFlags::IN | EpollFlags::ET)?;
+/// tx.write_all(b"x")?;
+/// let mut events = [EpollEvent::default(); 8];
+/// let n = epoll.wait(&mut events, Some(Duration::from_secs(1)))?;
+/// assert_eq!(events[..n].len(), 1);
+/// assert_eq!(events[0].data(), rx.raw_source().number());
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Follows [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
+#[derive(Debug)]
+pub struct Epoll(Set);
+
+/// What Python takes where `maxevents` is not given: `FD_SETSIZE - 1`.
+const MAX_EVENTS: usize = 1023;
+
+impl Epoll {
+    /// A new epoll, closed on exec.
+    ///
+    /// # Errors
+    /// Those of epoll_create1(2). `Unsupported` where there is no epoll.
+    #[doc(alias = "epoll_create")]
+    #[doc(alias = "epoll_create1")]
+    pub fn new() -> io::Result<Epoll> {
+        Epoll::with_flags(EpollCreate::CLOEXEC)
+    }
+
+    /// A new epoll. Like Python's it is closed on exec with every flags; to hand
+    /// it to another program, clear `FD_CLOEXEC`.
+    ///
+    /// # Errors
+    /// `EINVAL` for flags other than none and [`EpollCreate::CLOEXEC`], and the
+    /// others of epoll_create1(2). `Unsupported` where there is no epoll.
+    pub fn with_flags(flags: EpollCreate) -> io::Result<Epoll> {
+        Set::new((flags | EpollCreate::CLOEXEC).bits()).map(Epoll)
+    }
+
+    /// Adds a source, with its own number as data. Python's default is
+    /// [`EpollFlags::default()`].
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2): `EEXIST`, `EPERM` for a file, `ELOOP`, `EINVAL` for
+    /// the epoll itself or a wrong use of [`EpollFlags::EXCLUSIVE`].
+    #[doc(alias = "epoll_ctl")]
+    #[doc(alias = "EPOLL_CTL_ADD")]
+    pub fn register(&self, source: &impl AsSource, flags: EpollFlags) -> io::Result<()> {
+        let source = source.as_source();
+        self.0.add(source, flags, source.raw().number())
+    }
+
+    /// Adds a source with data of the caller's.
+    ///
+    /// # Errors
+    /// As [`register`](Epoll::register).
+    pub fn register_with_data(
+        &self,
+        source: &impl AsSource,
+        flags: EpollFlags,
+        data: u64,
+    ) -> io::Result<()> {
+        self.0.add(source.as_source(), flags, data)
+    }
+
+    /// Replaces the flags of a source, its data by its own number, and arms it again.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2): `ENOENT` (`NotFound`) if it is not registered.
+    #[doc(alias = "EPOLL_CTL_MOD")]
+    pub fn modify(&self, source: &impl AsSource, flags: EpollFlags) -> io::Result<()> {
+        let source = source.as_source();
+        self.0.modify(source, flags, source.raw().number())
+    }
+
+    /// Replaces the flags and the data of a source, and arms it again.
+    ///
+    /// # Errors
+    /// As [`modify`](Epoll::modify).
+    pub fn modify_with_data(
+        &self,
+        source: &impl AsSource,
+        flags: EpollFlags,
+        data: u64,
+    ) -> io::Result<()> {
+        self.0.modify(source.as_source(), flags, data)
+    }
+
+    /// Removes a source.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2): `ENOENT` (`NotFound`) if it is not registered,
+    /// `EBADF` if it was closed.
+    #[doc(alias = "EPOLL_CTL_DEL")]
+    pub fn unregister(&self, source: &impl AsSource) -> io::Result<()> {
+        self.0.delete(source.as_source())
+    }
+
+    /// Waits until a source is ready or the time is up, fills the front of
+    /// `events`, and says how many there are.
+    ///
+    /// `None` waits for ever, zero does not wait. The precision is a nanosecond
+    /// from Linux 5.11 on (epoll_pwait2), before that a millisecond, rounded up. A
+    /// signal does not end it.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2): `EINVAL` if `events` is empty.
+    #[doc(alias = "epoll_wait")]
+    #[doc(alias = "epoll_pwait2")]
+    #[inline]
+    pub fn wait(&self, events: &mut [EpollEvent], timeout: Option<Duration>) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Resume))
+    }
+
+    /// [`wait`](Epoll::wait) that answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes.
+    ///
+    /// # Errors
+    /// Those of `wait`, and `Interrupted`.
+    pub fn wait_interruptible(
+        &self,
+        events: &mut [EpollEvent],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Report))
+    }
+
+    /// [`wait`](Epoll::wait) with these signals blocked meanwhile. It answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    ///
+    /// # Errors
+    /// Those of `wait`, and `Interrupted`.
+    #[cfg(unix)]
+    #[doc(alias = "epoll_pwait")]
+    pub fn pwait(
+        &self,
+        events: &mut [EpollEvent],
+        timeout: Option<Duration>,
+        mask: &SignalSet,
+    ) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Masked(mask)))
+    }
+
+    /// Python's `poll`: [`wait`](Epoll::wait) that makes its own list, of at most
+    /// `max_events`, or 1,023 if that is `None`.
+    ///
+    /// # Errors
+    /// Those of `wait`: `EINVAL` if `max_events` is zero.
+    pub fn poll(
+        &self,
+        timeout: Option<Duration>,
+        max_events: Option<usize>,
+    ) -> io::Result<Vec<EpollEvent>> {
+        let mut events = vec![EpollEvent::default(); max_events.unwrap_or(MAX_EVENTS)];
+        let ready = self.wait(&mut events, timeout)?;
+        events.truncate(ready);
+        Ok(events)
+    }
+
+    /// Closes it, and tells the error that dropping it would swallow.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    pub fn close(self) -> io::Result<()> {
+        self.0.close()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl IntoRawFd for Epoll {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+/// Python's `fromfd`. Nothing is checked: a descriptor of another kind is
+/// answered with `EINVAL` when it is used.
+impl From<OwnedFd> for Epoll {
+    fn from(fd: OwnedFd) -> Epoll {
+        Epoll(Set(fd))
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl From<Epoll> for OwnedFd {
+    fn from(epoll: Epoll) -> OwnedFd {
+        epoll.0.0
+    }
+}

@@ -1,0 +1,206 @@
+//! `Poll`: Python's `select.poll()` object.
+
+use std::io;
+use std::time::Duration;
+
+use crate::backend::{HostList, List};
+use crate::flags::PollFlags;
+use crate::signals::SignalSet;
+use crate::source::{AsSource, Held, Index, RawSource};
+use crate::timeout::{Signals, Until};
+
+/// A set of sources and the events wanted of each: Python's `select.poll()`.
+///
+/// - Results come in the order of registration.
+/// - A registration is weak: it keeps the source's number. A source that was
+///   closed is reported with [`NVAL`](PollFlags::NVAL) at each poll until it is
+///   unregistered, and the others report beside it. A number that was given to
+///   another source answers for that one: poll(2) cannot tell them apart.
+/// - Regular files and directories are always ready.
+/// - [`ERR`](PollFlags::ERR), [`HUP`](PollFlags::HUP) and `NVAL` come unasked.
+///
+/// On Unix this is poll(2) itself, ppoll(2) where there is one: one array that
+/// is kept and given to the kernel as it is. In WASI 0.1 it is one call of
+/// `poll_oneoff`; end of file is reported as `IN`, with `HUP` where the host says
+/// so.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+/// use readiness::{AsSource, Poll, PollFlags};
+///
+/// let (mut tx, rx) = UnixStream::pair()?;
+/// let mut poll = Poll::new();
+/// poll.register(&rx, PollFlags::IN)?;
+/// tx.write_all(b"x")?;
+/// for event in poll.poll(Some(Duration::from_secs(1)))? {
+///     assert_eq!(event.source, rx.raw_source());
+///     assert_eq!(event.flags, PollFlags::IN);
+/// }
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Default)]
+#[doc(alias = "pollfd")]
+pub struct Poll {
+    list: HostList,
+    /// By slot; `None` is vacant.
+    sources: Vec<Option<Held>>,
+    index: Index,
+    vacant: usize,
+}
+
+/// One source's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PollEvent {
+    /// Which source.
+    pub source: RawSource,
+    /// What it is ready for: Python's second item, poll(2)'s `revents`.
+    #[doc(alias = "revents")]
+    pub flags: PollFlags,
+}
+
+impl Poll {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Poll {
+        Poll::default()
+    }
+
+    /// Adds a source, or replaces the flags of one that is there already, which
+    /// keeps its place. Python's default is [`PollFlags::default()`].
+    ///
+    /// # Errors
+    /// None on Unix and WASI 0.1: a source that is not open says so when it is polled.
+    pub fn register(&mut self, source: &impl AsSource, flags: PollFlags) -> io::Result<()> {
+        let source = source.as_source();
+        if let Some(slot) = self.index.get(source.raw()) {
+            self.list.set(slot as usize, flags);
+            return Ok(());
+        }
+        let slot = self.list.len();
+        let held = source.hold();
+        self.list.put(slot, &held, flags);
+        self.index.insert(source.raw(), slot as u32);
+        self.sources.push(Some(held));
+        Ok(())
+    }
+
+    /// Replaces the flags of a source.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered.
+    pub fn modify(&mut self, source: &impl AsSource, flags: PollFlags) -> io::Result<()> {
+        let slot = self.index.get(source.raw_source()).ok_or(io::ErrorKind::NotFound)?;
+        self.list.set(slot as usize, flags);
+        Ok(())
+    }
+
+    /// Removes a source.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered.
+    pub fn unregister(&mut self, source: &impl AsSource) -> io::Result<()> {
+        self.unregister_raw(source.raw_source())
+    }
+
+    /// Removes a source by its name, as when it was closed meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered.
+    pub fn unregister_raw(&mut self, source: RawSource) -> io::Result<()> {
+        let slot = self.index.remove(source).ok_or(io::ErrorKind::NotFound)? as usize;
+        self.list.vacate(slot);
+        self.sources[slot] = None;
+        self.vacant += 1;
+        // Half of it vacant: worth moving the rest.
+        if self.vacant * 2 > self.sources.len() {
+            self.compact();
+        }
+        Ok(())
+    }
+
+    /// The number of sources.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources.len() - self.vacant
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until a source is ready or the time is up, and gives what is ready
+    /// in order of registration.
+    ///
+    /// `None` waits for ever, zero does not wait. A signal does not end it. With no
+    /// sources it sleeps for the timeout.
+    ///
+    /// # Errors
+    /// The host's own. On WASI, `InvalidInput` if there is neither a source nor a
+    /// timeout: nothing could ever end the wait.
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+        self.wait(Until::new(timeout, Signals::Resume))
+    }
+
+    /// [`poll`](Poll::poll) that answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes.
+    ///
+    /// # Errors
+    /// Those of `poll`, and `Interrupted`.
+    pub fn poll_interruptible(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+        self.wait(Until::new(timeout, Signals::Report))
+    }
+
+    /// [`poll`](Poll::poll) with these signals blocked meanwhile: ppoll(2). It
+    /// answers [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    ///
+    /// macOS has no ppoll(2): there the mask is exchanged around the call, and a
+    /// signal just before it is handled without interrupting it.
+    ///
+    /// # Errors
+    /// Those of `poll`, and `Interrupted`.
+    #[cfg(unix)]
+    pub fn ppoll(
+        &mut self,
+        timeout: Option<Duration>,
+        mask: &SignalSet,
+    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+        self.wait(Until::new(timeout, Signals::Masked(mask)))
+    }
+
+    fn wait(&mut self, until: Until<'_>) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+        self.list.wait(until)?;
+        Ok(self.list.ready().filter_map(|(slot, flags)| {
+            let source = self.sources[slot].as_ref()?.raw();
+            Some(PollEvent { source, flags })
+        }))
+    }
+
+    fn compact(&mut self) {
+        let Poll { list, sources, index, vacant } = self;
+        list.compact(|from, to| {
+            sources.swap(from, to);
+            if let Some(held) = &sources[to] {
+                index.insert(held.raw(), to as u32);
+            }
+        });
+        sources.truncate(list.len());
+        *vacant = 0;
+    }
+}
+
+impl std::fmt::Debug for Poll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.sources.iter().flatten().map(Held::raw)).finish()
+    }
+}

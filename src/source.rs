@@ -1,0 +1,264 @@
+//! What can be waited on.
+
+use std::fmt;
+
+#[cfg(any(unix, target_os = "wasi"))]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
+
+/// Anything that can be waited on: Python's `fileno()`.
+///
+/// Whatever has a descriptor has this trait already: on Unix and WASI every
+/// `AsFd` (standard streams, files, pipes, sockets, and a bare number through
+/// the caller's own `unsafe`: `BorrowedFd::borrow_raw`), on Windows every
+/// `AsSocket`. A type of your own implements `AsFd`, or this:
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::os::{fd::AsFd, unix::net::UnixStream};
+/// use readiness::{AsSource, Source};
+///
+/// struct Connection { socket: UnixStream, name: String }
+///
+/// impl AsSource for Connection {
+///     fn as_source(&self) -> Source<'_> {
+///         self.socket.as_source()
+///     }
+/// }
+/// # }
+/// ```
+///
+/// Sources of different types share a list as `&dyn AsSource`.
+#[doc(alias = "fileno")]
+pub trait AsSource {
+    /// The source to wait on.
+    fn as_source(&self) -> Source<'_>;
+
+    /// The source's name in results and error messages.
+    fn raw_source(&self) -> RawSource {
+        self.as_source().raw()
+    }
+}
+
+#[cfg(any(unix, target_os = "wasi"))]
+impl<T: AsFd> AsSource for T {
+    fn as_source(&self) -> Source<'_> {
+        Source(Repr::Fd(self.as_fd()))
+    }
+}
+
+#[cfg(windows)]
+impl<T: AsSocket> AsSource for T {
+    fn as_source(&self) -> Source<'_> {
+        Source(Repr::Socket(self.as_socket()))
+    }
+}
+
+impl AsSource for Source<'_> {
+    fn as_source(&self) -> Source<'_> {
+        *self
+    }
+}
+
+impl AsSource for &dyn AsSource {
+    fn as_source(&self) -> Source<'_> {
+        (**self).as_source()
+    }
+}
+
+/// A source on loan: a descriptor, or on Windows a socket.
+///
+/// It cannot outlive what it was borrowed from. A registration made through it
+/// can, and is weak: it keeps the number and not the source (see each front end
+/// for what becomes of it when the source is closed).
+#[derive(Clone, Copy)]
+pub struct Source<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    #[cfg(any(unix, target_os = "wasi"))]
+    Fd(BorrowedFd<'a>),
+    #[cfg(windows)]
+    Socket(BorrowedSocket<'a>),
+    #[cfg(not(any(unix, target_os = "wasi", windows)))]
+    None(std::convert::Infallible, std::marker::PhantomData<&'a ()>),
+}
+
+impl<'a> Source<'a> {
+    /// The source's name in results and error messages.
+    #[must_use]
+    pub fn raw(self) -> RawSource {
+        match self.0 {
+            #[cfg(any(unix, target_os = "wasi"))]
+            Repr::Fd(fd) => RawSource::Fd(fd.as_raw_fd()),
+            #[cfg(windows)]
+            Repr::Socket(socket) => RawSource::Socket(socket.as_raw_socket()),
+            #[cfg(not(any(unix, target_os = "wasi", windows)))]
+            Repr::None(never, _) => match never {},
+        }
+    }
+
+    /// What a registration keeps.
+    pub(crate) fn hold(self) -> Held {
+        match self.0 {
+            #[cfg(any(unix, target_os = "wasi"))]
+            Repr::Fd(fd) => Held::Fd(fd.as_raw_fd()),
+            #[cfg(windows)]
+            Repr::Socket(socket) => Held::Socket(socket.as_raw_socket()),
+            #[cfg(not(any(unix, target_os = "wasi", windows)))]
+            Repr::None(never, _) => match never {},
+        }
+    }
+}
+
+#[cfg(any(unix, target_os = "wasi"))]
+impl<'a> From<BorrowedFd<'a>> for Source<'a> {
+    fn from(fd: BorrowedFd<'a>) -> Source<'a> {
+        Source(Repr::Fd(fd))
+    }
+}
+
+#[cfg(windows)]
+impl<'a> From<BorrowedSocket<'a>> for Source<'a> {
+    fn from(socket: BorrowedSocket<'a>) -> Source<'a> {
+        Source(Repr::Socket(socket))
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw().fmt(f)
+    }
+}
+
+/// A source's name: what results and error messages call it by. It is a number
+/// and owns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RawSource {
+    /// A file descriptor (Unix, WASI).
+    #[cfg(any(unix, target_os = "wasi"))]
+    Fd(RawFd),
+    /// A socket (Windows).
+    #[cfg(windows)]
+    Socket(RawSocket),
+}
+
+impl RawSource {
+    /// Its number, whatever it is a number of: Python's `fileno()`.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            #[cfg(any(unix, target_os = "wasi"))]
+            RawSource::Fd(fd) => fd as u64,
+            #[cfg(windows)]
+            RawSource::Socket(socket) => socket as u64,
+        }
+    }
+
+    /// The descriptor's number, if the source is a descriptor.
+    #[cfg(any(unix, target_os = "wasi"))]
+    #[must_use]
+    pub fn fd(self) -> Option<RawFd> {
+        match self {
+            RawSource::Fd(fd) => Some(fd),
+        }
+    }
+}
+
+impl fmt::Display for RawSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(not(any(unix, target_os = "wasi", windows)))]
+        let _ = &f;
+        match *self {
+            #[cfg(any(unix, target_os = "wasi"))]
+            RawSource::Fd(fd) => write!(f, "descriptor {fd}"),
+            #[cfg(windows)]
+            RawSource::Socket(socket) => write!(f, "socket {socket}"),
+        }
+    }
+}
+
+#[cfg(any(unix, target_os = "wasi"))]
+impl PartialEq<RawFd> for RawSource {
+    fn eq(&self, fd: &RawFd) -> bool {
+        self.fd() == Some(*fd)
+    }
+}
+
+/// What a registration keeps of its source.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    #[cfg(any(unix, target_os = "wasi"))]
+    Fd(RawFd),
+    #[cfg(windows)]
+    Socket(RawSocket),
+}
+
+impl Held {
+    pub(crate) fn raw(&self) -> RawSource {
+        match *self {
+            #[cfg(any(unix, target_os = "wasi"))]
+            Held::Fd(fd) => RawSource::Fd(fd),
+            #[cfg(windows)]
+            Held::Socket(socket) => RawSource::Socket(socket),
+        }
+    }
+}
+
+/// From a source's name to where its registration stands. Small numbers, which
+/// descriptors are, index an array; the others are sought in a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    small: Vec<u32>,
+    large: std::collections::BTreeMap<RawSource, u32>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+const SMALL: usize = 1 << 20;
+
+impl Index {
+    fn small(raw: RawSource) -> Option<usize> {
+        let number = match raw {
+            #[cfg(any(unix, target_os = "wasi"))]
+            RawSource::Fd(fd) => usize::try_from(fd).ok(),
+            #[cfg(windows)]
+            RawSource::Socket(_) => None,
+        };
+        number.filter(|&number| number < SMALL)
+    }
+
+    pub(crate) fn get(&self, raw: RawSource) -> Option<u32> {
+        match Index::small(raw) {
+            Some(number) => self.small.get(number).copied(),
+            None => self.large.get(&raw).copied(),
+        }
+        .filter(|&at| at != NOWHERE)
+    }
+
+    pub(crate) fn insert(&mut self, raw: RawSource, at: u32) {
+        match Index::small(raw) {
+            Some(number) => {
+                if number >= self.small.len() {
+                    self.small.resize(number + 1, NOWHERE);
+                }
+                self.small[number] = at;
+            }
+            None => {
+                self.large.insert(raw, at);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {
+        match Index::small(raw) {
+            Some(number) => self
+                .small
+                .get_mut(number)
+                .map(|at| std::mem::replace(at, NOWHERE)),
+            None => self.large.remove(&raw),
+        }
+        .filter(|&at| at != NOWHERE)
+    }
+}
