@@ -40,6 +40,7 @@ mod event;
 mod flags;
 mod poll;
 mod select;
+mod selector;
 
 mod signals;
 mod source;
@@ -57,6 +58,7 @@ pub use select::pselect;
 
 #[cfg(unix)]
 pub use signals::SignalSet;
+pub use selector::{Event, Events, Interest, Mode, Registered, Selector, TimerId, Waker};
 pub use source::{AsSource, RawSource, Source};
 
 /// The error of every call: Python's `select.error`, which is `OSError`.

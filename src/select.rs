@@ -150,14 +150,8 @@ pub struct Selection {
 
 /// What each list wants, and what it takes for it.
 const WANTS: [(PollFlags, PollFlags); 3] = [
-    (
-        PollFlags::IN.union(PollFlags::RDNORM).union(PollFlags::RDBAND),
-        PollFlags::READABLE,
-    ),
-    (
-        PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND),
-        PollFlags::WRITABLE,
-    ),
+    (PollFlags::IN.union(PollFlags::RDNORM).union(PollFlags::RDBAND), PollFlags::READABLE),
+    (PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND), PollFlags::WRITABLE),
     (PollFlags::PRI, PollFlags::PRI),
 ];
 

@@ -253,10 +253,7 @@ impl Index {
 
     pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {
         match Index::small(raw) {
-            Some(number) => self
-                .small
-                .get_mut(number)
-                .map(|at| std::mem::replace(at, NOWHERE)),
+            Some(number) => self.small.get_mut(number).map(|at| std::mem::replace(at, NOWHERE)),
             None => self.large.remove(&raw),
         }
         .filter(|&at| at != NOWHERE)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::signals::SignalSet;
 
 /// 68 years: what every host's clock can express, and as good as for ever.
-const FOR_EVER: Duration = Duration::from_secs(i32::MAX as u64);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// When a wait ends if nothing else ends it.
 #[derive(Clone, Copy, Debug)]

@@ -70,7 +70,12 @@ impl EpollFd {
         let timeout = milliseconds(left);
         // SAFETY: there is room for `most` events.
         let ready = unsafe {
-            libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast::<libc::epoll_event>(), most, timeout)
+            libc::epoll_wait(
+                self.0.as_raw_fd(),
+                events.as_mut_ptr().cast::<libc::epoll_event>(),
+                most,
+                timeout,
+            )
         };
         Ok(check(ready)? as usize)
     }
@@ -117,7 +122,13 @@ impl EpollFd {
         let timeout = milliseconds(left);
         // SAFETY: there is room for `most` events; the mask is valid or null.
         let ready = unsafe {
-            libc::epoll_pwait(self.0.as_raw_fd(), events.as_mut_ptr().cast::<libc::epoll_event>(), most, timeout, mask)
+            libc::epoll_pwait(
+                self.0.as_raw_fd(),
+                events.as_mut_ptr().cast::<libc::epoll_event>(),
+                most,
+                timeout,
+                mask,
+            )
         };
         Ok(check(ready)? as usize)
     }
@@ -134,9 +145,5 @@ impl AsFd for EpollFd {
     }
 }
 
-cfg_if::cfg_if! {
-    if #[cfg(not(readiness_backend = "poll"))] {
-        mod set;
-        pub(crate) use set::EpollSet;
-    }
-}
+mod set;
+pub(crate) use set::EpollSet;

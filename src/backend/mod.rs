@@ -163,7 +163,12 @@ pub(crate) trait Backend: Sized + Send + Sync {
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source};
+pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, identity, process};
+
+#[cfg(not(unix))]
+mod no_unix;
+#[cfg(not(unix))]
+pub(crate) use no_unix::{identity, process};
 
 mod scan;
 
@@ -181,7 +186,7 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
-    if #[cfg(any(target_os = "linux", target_os = "android"))] {
+    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
         pub(crate) mod epoll;
     }
 }

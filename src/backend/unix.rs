@@ -88,6 +88,24 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
     check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map(drop)
 }
 
+/// What tells an open source from another one: device and inode. Eventfds,
+/// timerfds and epolls share theirs.
+pub(crate) fn identity(source: &Held) -> Option<(u64, u64)> {
+    let Held::Fd(fd) = *source;
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: there is room for a stat; fstat only looks.
+    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) }).ok()?;
+    // SAFETY: fstat filled it.
+    let stat = unsafe { stat.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "narrower on some systems")]
+    Some((stat.st_dev as u64, stat.st_ino as u64))
+}
+
+/// Which process this is: another one after fork(2).
+pub(crate) fn process() -> u32 {
+    std::process::id()
+}
+
 /// What ends a poll(2) from another thread: an eventfd, elsewhere a pipe.
 pub(crate) struct Wake {
     read: File,

@@ -109,9 +109,7 @@ impl Backend for EpollSet {
             let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
         }
         // SAFETY: both descriptors are ours. The number stays, the set is new.
-        check(unsafe {
-            libc::dup3(new.0.as_raw_fd(), self.epoll.0.as_raw_fd(), libc::O_CLOEXEC)
-        })?;
+        check(unsafe { libc::dup3(new.0.as_raw_fd(), self.epoll.0.as_raw_fd(), libc::O_CLOEXEC) })?;
         // Whoever waits on the old set comes back and waits on the new one.
         self.wake.wake()
     }

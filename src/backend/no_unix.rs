@@ -1,0 +1,13 @@
+//! What only Unix can tell.
+
+use crate::source::Held;
+
+/// Nothing tells a source from another one that got its number.
+pub(crate) fn identity(_source: &Held) -> Option<(u64, u64)> {
+    None
+}
+
+/// There is no fork(2).
+pub(crate) fn process() -> u32 {
+    0
+}

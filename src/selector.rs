@@ -1,0 +1,700 @@
+//! `Selector`: the portable interface.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bitflags::bitflags;
+
+pub use crate::backend::Mode;
+use crate::backend::{Added, Backend, HostBackend, Key, NOT_OPEN, check_source, identity, process};
+use crate::error::named;
+use crate::flags::PollFlags;
+#[cfg(unix)]
+use crate::signals::SignalSet;
+use crate::source::{AsSource, Held, RawSource};
+use crate::timeout::{Deadline, FOR_EVER, Signals, Until};
+use crate::timers::{TimerKey, Timers};
+
+mod event;
+mod table;
+
+pub use event::{Event, Events};
+use table::{Entry, Table};
+
+bitflags! {
+    /// What to wait for.
+    ///
+    /// With none, a source stays registered and says nothing, whatever happens to
+    /// it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Interest: u8 {
+        /// A read would not block.
+        const READ = 1;
+        /// A write would not block.
+        const WRITE = 2;
+        /// Something exceptional: out-of-band data. Never on WASI.
+        const PRIORITY = 4;
+    }
+}
+
+impl Interest {
+    fn wants(self) -> PollFlags {
+        let mut wants = PollFlags::empty();
+        wants.set(PollFlags::IN | PollFlags::RDHUP, self.contains(Interest::READ));
+        wants.set(PollFlags::OUT, self.contains(Interest::WRITE));
+        wants.set(PollFlags::PRI, self.contains(Interest::PRIORITY));
+        wants
+    }
+}
+
+/// Waits on sources, timers and wakers, the same way on every target, with the
+/// best that the target has.
+///
+/// | target | backend | modes | wakers |
+/// |---|---|---|---|
+/// | Linux, Android | epoll | all | from any thread |
+/// | other Unix | poll(2) | level, one-shot | from any thread |
+/// | WASI 0.1 | `poll_oneoff` | level, one-shot | from the one thread there is |
+///
+/// [`supports`](Selector::supports) tells the modes and
+/// [`backend`](Selector::backend) the backend. Every event carries the token that
+/// was given with the source, the timer or the waker; tokens need not differ.
+///
+/// # What an event says
+///
+/// | event | flags of poll(2) or epoll(7) |
+/// |---|---|
+/// | [`is_readable`](Event::is_readable) | `IN`, `HUP`, `ERR` or `RDHUP`, if reading was asked for |
+/// | [`is_writable`](Event::is_writable) | `OUT`, `HUP` or `ERR`, if writing was asked for |
+/// | [`is_priority`](Event::is_priority) | `PRI`, if priority was asked for |
+/// | [`is_error`](Event::is_error) | `ERR` |
+/// | [`is_read_closed`](Event::is_read_closed) | `HUP` or `RDHUP` |
+/// | [`is_write_closed`](Event::is_write_closed) | `HUP`; `ERR` with `OUT` or alone |
+///
+/// WASI 0.1 tells `IN` and `OUT`, and `HUP` on some hosts only (Node, not
+/// wasmtime): the end of a stream is readable, and a read of nothing tells it.
+/// Readable and writable may be spurious: use non-blocking sources, and take
+/// `WouldBlock` for an answer.
+///
+/// # Sources that go away
+/// A registration is weak: it keeps the source's number, never the source.
+/// - A source that was closed says nothing more. Its registration ends when its
+///   number is registered anew, on a poll(2) backend at the next wait.
+/// - epoll(7) goes on reporting a closed source while a duplicate of it is open.
+///   Until it is unregistered by
+///   [`unregister_raw`](Selector::unregister_raw), or its number is registered
+///   anew, its events come under its own token; after that they are dropped.
+/// - Only epoll tells a source from another one that got its number. With poll(2)
+///   a number that was closed and given anew between two waits reports under the
+///   old token; registering it replaces the old registration where fstat(2) can
+///   tell the two apart (not among eventfds, timerfds and epolls, which share an
+///   inode), and is `AlreadyExists` otherwise. In WASI nothing can tell.
+///
+/// [`Registered`] owns its source and ends its registration in time.
+///
+/// # Threads and processes
+/// It is `Send` and `Sync`: any thread may register, modify, unregister, start
+/// timers and wait while another waits, and it takes effect at once. Several
+/// threads that wait share the events. After fork(2) dropping it in the child
+/// does no harm to the parent; to use it there, make a new one.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+/// use readiness::{Events, Interest, Mode, Selector};
+///
+/// let (mut tx, rx) = UnixStream::pair()?;
+/// let selector = Selector::new()?;
+/// selector.register(&rx, 1, Interest::READ, Mode::Level)?;
+/// selector.add_timer(2, Duration::from_millis(5));
+///
+/// let mut events = Events::with_capacity(64);
+/// selector.wait(&mut events, None)?;
+/// assert!(events.iter().all(|event| event.is_timer() && event.token() == 2));
+///
+/// tx.write_all(b"x")?;
+/// selector.wait(&mut events, None)?;
+/// assert!(events.iter().all(|event| event.is_readable() && event.token() == 1));
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[doc(alias = "DefaultSelector")]
+pub struct Selector(Arc<Inner>);
+
+struct Inner {
+    backend: HostBackend,
+    /// How many threads are about to wait, or wait.
+    waiting: AtomicUsize,
+    /// There are timers, or sources that are always ready.
+    more_than_backend: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    table: Table,
+    timers: Timers,
+    wakers: Vec<Arc<WakerState>>,
+    /// The last registration that reported although it had ended.
+    suspect: Option<Key>,
+}
+
+/// A timer of a [`Selector`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerId(TimerKey);
+
+impl Selector {
+    /// An empty selector.
+    ///
+    /// # Errors
+    /// The host's own, such as too many open descriptors; `Unsupported` where
+    /// there is no host.
+    pub fn new() -> io::Result<Selector> {
+        Ok(Selector(Arc::new(Inner {
+            backend: HostBackend::new()?,
+            waiting: AtomicUsize::new(0),
+            more_than_backend: AtomicBool::new(false),
+            state: Mutex::default(),
+        })))
+    }
+
+    /// The name of the backend: `"epoll"`, `"poll"`, `"poll_oneoff"`.
+    #[must_use]
+    pub fn backend() -> &'static str {
+        HostBackend::NAME
+    }
+
+    /// Whether the backend has a mode. [`Level`](Mode::Level) and
+    /// [`OneShot`](Mode::OneShot) every one has.
+    #[must_use]
+    pub fn supports(mode: Mode) -> bool {
+        HostBackend::CAPS.edge || !mode.is_edge()
+    }
+
+    /// Adds a source.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is registered, `Unsupported` if the backend lacks the
+    /// mode, and the host's own, by an error that names the source: not open, or
+    /// on Windows no socket.
+    pub fn register(
+        &self,
+        source: &impl AsSource,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.0.register(source.as_source().hold(), token, interest, mode).map(drop)
+    }
+
+    /// Adds a source and owns it: the registration ends before the source does.
+    ///
+    /// # Errors
+    /// As [`register`](Selector::register); the source is dropped then.
+    pub fn register_owned<S: AsSource>(
+        &self,
+        source: S,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<Registered<S>> {
+        let key = self.0.register(source.as_source().hold(), token, interest, mode)?;
+        Ok(Registered {
+            registration: Registration { inner: Arc::clone(&self.0), key, process: process() },
+            source,
+        })
+    }
+
+    /// Replaces the token, the interest and the mode of a source, and arms it
+    /// again: what is ready now is reported, in every mode.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered, or its number is another source's now;
+    /// `Unsupported` if the backend lacks the mode.
+    pub fn modify(
+        &self,
+        source: &impl AsSource,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let raw = source.raw_source();
+        let state = self.0.lock();
+        let key = state.table.find(raw).ok_or_else(|| unknown("modify", raw))?;
+        self.0.modify(state, key, raw, token, interest, mode)
+    }
+
+    /// Removes a source. None of its events is reported after that.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered.
+    pub fn unregister(&self, source: &impl AsSource) -> io::Result<()> {
+        self.unregister_raw(source.raw_source())
+    }
+
+    /// Removes a source by its name, as when it was closed meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered.
+    pub fn unregister_raw(&self, source: RawSource) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let key = state.table.find(source).ok_or_else(|| unknown("unregister", source))?;
+        self.0.remove(&mut state, key);
+        Ok(())
+    }
+
+    /// Starts a timer that expires once, `after` from now. Its event has this token.
+    ///
+    /// There may be any number of timers: starting and stopping one takes no
+    /// system call unless it becomes the earliest while a thread waits.
+    pub fn add_timer(&self, token: u64, after: Duration) -> TimerId {
+        self.0.start(token, after, None)
+    }
+
+    /// Starts a timer that expires `first` from now and then every `period`. It
+    /// keeps its beat; what nobody looked at in time is counted in
+    /// [`Event::expirations`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if the period is zero.
+    pub fn add_periodic(
+        &self,
+        token: u64,
+        first: Duration,
+        period: Duration,
+    ) -> io::Result<TimerId> {
+        if period.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timer's period is zero"));
+        }
+        Ok(self.0.start(token, first, Some(period.min(FOR_EVER))))
+    }
+
+    /// Stops a timer; `false` if it has expired or was stopped before. It is not
+    /// reported after that.
+    pub fn cancel_timer(&self, timer: TimerId) -> bool {
+        self.0.lock().timers.stop(timer.0)
+    }
+
+    /// A handle that makes a wait return, from any thread, with an event that has
+    /// this token. There may be several.
+    ///
+    /// In WASI there are no threads: a wake makes the next wait return.
+    pub fn waker(&self, token: u64) -> Waker {
+        let state = Arc::new(WakerState { token, woken: AtomicBool::new(false) });
+        self.0.lock().wakers.push(Arc::clone(&state));
+        Waker { inner: Arc::clone(&self.0), state }
+    }
+
+    /// Waits until there is an event or the time is up, and says how many events
+    /// there are; what `events` held before is gone.
+    ///
+    /// `None` waits for ever, zero does not wait. It never returns early with
+    /// nothing, and a signal does not end it. A small buffer delays events and
+    /// starves none; timers and wakers come on top of its capacity.
+    ///
+    /// # Errors
+    /// The host's own. On WASI, `InvalidInput` if nothing could ever end the wait.
+    #[doc(alias = "select")]
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Resume))
+    }
+
+    /// [`wait`](Selector::wait) that answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes.
+    ///
+    /// # Errors
+    /// Those of `wait`, and `Interrupted`.
+    pub fn wait_interruptible(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Report))
+    }
+
+    /// [`wait`](Selector::wait) with these signals blocked meanwhile. It answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    ///
+    /// # Errors
+    /// Those of `wait`, and `Interrupted`.
+    #[cfg(unix)]
+    pub fn pwait(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        mask: &SignalSet,
+    ) -> io::Result<usize> {
+        self.0.wait(events, Until::new(timeout, Signals::Masked(mask)))
+    }
+}
+
+fn unknown(operation: &'static str, source: RawSource) -> io::Error {
+    named(operation, source, io::ErrorKind::NotFound.into())
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(
+        &self,
+        source: Held,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<Key> {
+        let raw = source.raw();
+        check_mode("register", raw, mode)?;
+        let identity = if HostBackend::CAPS.identity { None } else { identity(&source) };
+        let mut state = self.lock();
+        let old = state.table.find(raw);
+        let old_entry = old.and_then(|key| state.table.get(key));
+        let was_always = old_entry.is_some_and(|entry| entry.always);
+        let exists = || named("register", raw, io::ErrorKind::AlreadyExists.into());
+        if !HostBackend::CAPS.identity && old_entry.is_some_and(|old| old.identity == identity) {
+            return Err(exists());
+        }
+
+        let key = state.table.reserve();
+        let always = match self.backend.add(key, &source, interest.wants(), mode) {
+            Ok(added) => added == Added::AlwaysReady,
+            Err(error) => {
+                state.table.release(key);
+                return Err(named("register", raw, error));
+            }
+        };
+        if let Some(old) = old {
+            if always && was_always {
+                state.table.release(key);
+                return Err(exists());
+            }
+            // It was closed. A host that knows one source from another has
+            // forgotten it, and would now delete the new one.
+            let stale = state.table.remove(old);
+            if let (Some(stale), false) = (stale, HostBackend::CAPS.identity) {
+                let _ = self.backend.delete(old, &stale.source);
+            }
+        }
+        let entry = Entry { token, source, interest, mode, identity, armed: true, always };
+        state.table.insert(key, entry);
+        if always {
+            self.tell_waiters(state)?;
+        }
+        Ok(key)
+    }
+
+    fn modify(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        key: Key,
+        raw: RawSource,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        check_mode("modify", raw, mode)?;
+        let entry = state.table.get_mut(key).ok_or_else(|| unknown("modify", raw))?;
+        let wants = interest.wants();
+        let modified = if entry.always {
+            // The number may be another source's by now.
+            self.backend.add(key, &entry.source, wants, mode)
+        } else {
+            self.backend.modify(key, &entry.source, wants, mode).map(|()| Added::Watched)
+        };
+        let always = match modified {
+            Ok(added) => added == Added::AlwaysReady,
+            Err(error) if gone(&error) => {
+                self.remove(&mut state, key);
+                return Err(unknown("modify", raw));
+            }
+            Err(error) => return Err(named("modify", raw, error)),
+        };
+        (entry.token, entry.interest, entry.mode, entry.armed) = (token, interest, mode, true);
+        state.table.set_always(key, always);
+        if always {
+            self.tell_waiters(state)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a registration.
+    fn remove(&self, state: &mut State, key: Key) {
+        if let Some(entry) = state.table.remove(key) {
+            if !entry.always {
+                // It may be closed, or its number another source's: gone either way.
+                let _ = self.backend.delete(key, &entry.source);
+            }
+        }
+    }
+
+    fn start(&self, token: u64, after: Duration, period: Option<Duration>) -> TimerId {
+        let at = Instant::now() + after.min(FOR_EVER);
+        let mut state = self.lock();
+        let earlier = state.timers.earliest().is_none_or(|earliest| at < earliest);
+        let key = state.timers.start(token, at, period);
+        if earlier {
+            // A wait that cannot be woken now will look at the timers next time.
+            let _ = self.tell_waiters(state);
+        }
+        TimerId(key)
+    }
+
+    /// Makes threads that wait look at the timers and the ready files again.
+    fn tell_waiters(&self, state: MutexGuard<'_, State>) -> io::Result<()> {
+        drop(state);
+        self.more_than_backend.store(true, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 { self.backend.wake() } else { Ok(()) }
+    }
+
+    fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
+        events.list.clear();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let waited = self.wait_counted(events, until);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        waited
+    }
+
+    fn wait_counted(&self, events: &mut Events, mut until: Until<'_>) -> io::Result<usize> {
+        loop {
+            let mut this = until;
+            if self.more_than_backend.load(Ordering::SeqCst) {
+                this.deadline = self.look_beside(until);
+            }
+            self.backend.wait(&mut events.found, events.capacity, this)?;
+            self.take(events);
+            if !events.list.is_empty() {
+                return Ok(events.list.len());
+            }
+            if until.deadline.passed() {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// How long to wait, in view of timers and of sources that are always ready.
+    fn look_beside(&self, until: Until<'_>) -> Deadline {
+        let state = self.lock();
+        let earliest = state.timers.earliest();
+        if state.table.any_always() {
+            return Deadline::NOW;
+        }
+        if earliest.is_none() {
+            self.more_than_backend.store(false, Ordering::SeqCst);
+        }
+        until.deadline.or_at(earliest, Instant::now())
+    }
+
+    /// Makes events of what the backend found, of timers and of wakers.
+    fn take(&self, events: &mut Events) {
+        let mut state = self.lock();
+        let State { table, timers, wakers, suspect } = &mut *state;
+        let Events { found, list, .. } = events;
+        let mut ghost = false;
+        let mut closed = Vec::new();
+        for (key, flags) in HostBackend::events(found) {
+            if key == Key::WAKE {
+                wakers.retain(|waker| waker.take(list));
+                continue;
+            }
+            let Some(entry) = table.get_mut(key) else {
+                // Late news, or a closed source whose duplicate lives: that one
+                // comes again.
+                ghost |= suspect.replace(key) == Some(key);
+                continue;
+            };
+            if flags.contains(PollFlags::NVAL) {
+                closed.push(key);
+                continue;
+            }
+            entry.tell(flags, list);
+        }
+        for key in closed {
+            table.remove(key);
+        }
+        if self.more_than_backend.load(Ordering::SeqCst) {
+            self.take_beside(table, timers, list);
+        }
+        if ghost {
+            let live = table.live().filter(|(_, entry)| !entry.always);
+            let _ = self.backend.rebuild(live.map(|(key, entry)| {
+                let wants = if entry.armed { entry.interest.wants() } else { PollFlags::empty() };
+                (key, &entry.source, wants, entry.mode)
+            }));
+        }
+    }
+
+    fn take_beside(&self, table: &mut Table, timers: &mut Timers, list: &mut Vec<Event>) {
+        if timers.earliest().is_some() {
+            let now = Instant::now();
+            while let Some(expired) = timers.expire(now) {
+                list.push(Event::timer(expired.token, expired.count));
+            }
+        }
+        let mut nth = 0;
+        while let Some(key) = table.always(nth) {
+            nth += 1;
+            let Some(entry) = table.get_mut(key) else { continue };
+            if !entry.armed {
+                continue;
+            }
+            if check_source(&entry.source).is_err() {
+                table.remove(key);
+                nth -= 1;
+                continue;
+            }
+            entry.tell(PollFlags::IN | PollFlags::OUT, list);
+            entry.armed = entry.mode == Mode::Level;
+        }
+    }
+}
+
+fn check_mode(operation: &'static str, source: RawSource, mode: Mode) -> io::Result<()> {
+    if Selector::supports(mode) {
+        return Ok(());
+    }
+    let error = io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("the backend {} has no edges", HostBackend::NAME),
+    );
+    Err(named(operation, source, error))
+}
+
+/// Whether the host says that it does not have the source, or that it is closed.
+fn gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NOT_OPEN)
+}
+
+impl fmt::Debug for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.lock();
+        let sources = state.table.live().map(|(_, entry)| entry.source.raw());
+        f.debug_struct("Selector")
+            .field("backend", &HostBackend::NAME)
+            .field("sources", &sources.collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Makes a wait of its [`Selector`] return. A clone is the same waker.
+///
+/// A wake is never lost: it ends the wait that is going on, or else the next one,
+/// also when the waker is dropped right after it. Several wakes before a wait
+/// returns are one event, and all but the first cost next to nothing.
+#[derive(Clone)]
+pub struct Waker {
+    inner: Arc<Inner>,
+    state: Arc<WakerState>,
+}
+
+struct WakerState {
+    token: u64,
+    /// Woken, and not seen yet.
+    woken: AtomicBool,
+}
+
+impl WakerState {
+    /// Tells a wake if there is one; whether anybody can wake again.
+    fn take(self: &Arc<WakerState>, list: &mut Vec<Event>) -> bool {
+        // Before the flag: whoever wakes and drops does it in that order.
+        let last = Arc::strong_count(self) == 1;
+        if self.woken.swap(false, Ordering::AcqRel) {
+            list.push(Event::wake(self.token));
+        }
+        !last
+    }
+}
+
+impl Waker {
+    /// Makes a wait return.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn wake(&self) -> io::Result<()> {
+        if self.state.woken.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.inner.backend.wake()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker").field("token", &self.state.token).finish()
+    }
+}
+
+/// A source and its registration, by [`Selector::register_owned`]. Dropping it
+/// ends the registration and then drops the source, so that no registration is
+/// ever stale.
+///
+/// The source can be used by reference only: a `&mut` could exchange it behind
+/// the registration's back. (`&TcpStream` and the like read and write.)
+#[derive(Debug)]
+#[must_use = "dropping it ends the registration"]
+pub struct Registered<S> {
+    // Dropped first.
+    registration: Registration,
+    source: S,
+}
+
+struct Registration {
+    inner: Arc<Inner>,
+    key: Key,
+    process: u32,
+}
+
+impl<S> Registered<S> {
+    /// As [`Selector::modify`].
+    ///
+    /// # Errors
+    /// As [`Selector::modify`].
+    pub fn modify(&self, token: u64, interest: Interest, mode: Mode) -> io::Result<()> {
+        let Registration { inner, key, .. } = &self.registration;
+        let state = inner.lock();
+        let entry = state.table.get(*key).ok_or(io::ErrorKind::NotFound)?;
+        let raw = entry.source.raw();
+        inner.modify(state, *key, raw, token, interest, mode)
+    }
+
+    /// Ends the registration and gives the source back.
+    pub fn into_inner(self) -> S {
+        self.source
+    }
+}
+
+impl<S> Deref for Registered<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.source
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // In a forked child the set is the parent's too.
+        if self.process == process() {
+            self.inner.remove(&mut self.inner.lock(), self.key);
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("key", &self.key).finish()
+    }
+}
+
+// What the documentation says of threads.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Selector>();
+    shared::<Waker>();
+    shared::<Events>();
+    shared::<Registered<()>>();
+};

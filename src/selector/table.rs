@@ -1,0 +1,138 @@
+//! The registrations of a `Selector`.
+
+use super::event::{Event, Ready};
+use super::{Interest, Mode};
+use crate::backend::Key;
+use crate::flags::PollFlags;
+use crate::source::{Held, Index, RawSource};
+
+pub(super) struct Entry {
+    pub(super) token: u64,
+    pub(super) source: Held,
+    pub(super) interest: Interest,
+    pub(super) mode: Mode,
+    /// What tells the source from another one with its number, if the host does not.
+    pub(super) identity: Option<(u64, u64)>,
+    /// It reports: not one-shot and reported already.
+    pub(super) armed: bool,
+    /// The host does not watch it: it is always ready.
+    pub(super) always: bool,
+}
+
+impl Entry {
+    pub(super) fn tell(&mut self, flags: PollFlags, list: &mut Vec<Event>) {
+        if !self.armed || self.interest.is_empty() {
+            return;
+        }
+        self.armed = !self.mode.is_oneshot();
+        let ready = Ready::of(flags, self.interest);
+        if !ready.is_empty() {
+            list.push(Event::source(self.token, ready));
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: Index,
+    always: Vec<Key>,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+impl Table {
+    pub(super) fn find(&self, source: RawSource) -> Option<Key> {
+        self.index.get(source).map(|slot| self.key(slot))
+    }
+
+    fn key(&self, slot: u32) -> Key {
+        Key::new(slot, self.slots[slot as usize].generation)
+    }
+
+    /// A key for a new registration: to be inserted or released.
+    pub(super) fn reserve(&mut self) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        self.key(slot)
+    }
+
+    pub(super) fn release(&mut self, key: Key) {
+        self.free.push(key.slot() as u32);
+    }
+
+    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+        self.index.insert(entry.source.raw(), key.slot() as u32);
+        if entry.always {
+            self.always.push(key);
+        }
+        self.slots[key.slot()].entry = Some(entry);
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Entry> {
+        let slot = self.slots.get(key.slot())?;
+        if slot.generation == key.generation() { slot.entry.as_ref() } else { None }
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation == key.generation() { slot.entry.as_mut() } else { None }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation != key.generation() {
+            return None;
+        }
+        let entry = slot.entry.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.slot() as u32);
+        if self.index.get(entry.source.raw()) == Some(key.slot() as u32) {
+            self.index.remove(entry.source.raw());
+        }
+        if entry.always {
+            self.always.retain(|other| *other != key);
+        }
+        Some(entry)
+    }
+
+    /// Whether the host watches the source is decided anew at each modify.
+    pub(super) fn set_always(&mut self, key: Key, always: bool) {
+        if let Some(entry) = self.get_mut(key) {
+            if entry.always != always {
+                entry.always = always;
+                if always {
+                    self.always.push(key);
+                } else {
+                    self.always.retain(|other| *other != key);
+                }
+            }
+        }
+    }
+
+    /// What is always ready, by number from 0.
+    pub(super) fn always(&self, nth: usize) -> Option<Key> {
+        self.always.get(nth).copied()
+    }
+
+    /// Whether one of what is always ready has something to report.
+    pub(super) fn any_always(&self) -> bool {
+        self.always
+            .iter()
+            .filter_map(|key| self.get(*key))
+            .any(|entry| entry.armed && !entry.interest.is_empty())
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = (Key, &Entry)> {
+        (0..self.slots.len() as u32)
+            .map(|slot| self.key(slot))
+            .filter_map(|key| Some((key, self.get(key)?)))
+    }
+}
