@@ -92,7 +92,7 @@ impl Epoll {
     /// the epoll itself or a wrong use of [`EpollFlags::EXCLUSIVE`].
     #[doc(alias = "epoll_ctl")]
     #[doc(alias = "EPOLL_CTL_ADD")]
-    pub fn register(&self, source: &impl AsSource, flags: EpollFlags) -> io::Result<()> {
+    pub fn register(&self, source: &(impl AsSource + ?Sized), flags: EpollFlags) -> io::Result<()> {
         let source = source.as_source();
         self.0.add(source, flags, source.raw().number())
     }
@@ -103,7 +103,7 @@ impl Epoll {
     /// As [`register`](Epoll::register).
     pub fn register_with_data(
         &self,
-        source: &impl AsSource,
+        source: &(impl AsSource + ?Sized),
         flags: EpollFlags,
         data: u64,
     ) -> io::Result<()> {
@@ -115,7 +115,7 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_ctl(2): `ENOENT` (`NotFound`) if it is not registered.
     #[doc(alias = "EPOLL_CTL_MOD")]
-    pub fn modify(&self, source: &impl AsSource, flags: EpollFlags) -> io::Result<()> {
+    pub fn modify(&self, source: &(impl AsSource + ?Sized), flags: EpollFlags) -> io::Result<()> {
         let source = source.as_source();
         self.0.modify(source, flags, source.raw().number())
     }
@@ -126,7 +126,7 @@ impl Epoll {
     /// As [`modify`](Epoll::modify).
     pub fn modify_with_data(
         &self,
-        source: &impl AsSource,
+        source: &(impl AsSource + ?Sized),
         flags: EpollFlags,
         data: u64,
     ) -> io::Result<()> {
@@ -139,7 +139,7 @@ impl Epoll {
     /// Those of epoll_ctl(2): `ENOENT` (`NotFound`) if it is not registered,
     /// `EBADF` if it was closed.
     #[doc(alias = "EPOLL_CTL_DEL")]
-    pub fn unregister(&self, source: &impl AsSource) -> io::Result<()> {
+    pub fn unregister(&self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
         self.0.delete(source.as_source())
     }
 

@@ -334,9 +334,7 @@ mod tests {
 
     #[test]
     fn supported_epoll_flags_are_all_the_named_ones() {
-        let named = EpollFlags::all()
-            .iter_names()
-            .fold(0, |bits, (_, flag)| bits | flag.bits());
+        let named = EpollFlags::all().iter_names().fold(0, |bits, (_, flag)| bits | flag.bits());
         if cfg!(target_os = "linux") {
             assert_eq!(EpollFlags::supported().bits(), named);
         }

@@ -23,7 +23,7 @@
 //!
 //! let (mut tx, rx) = UnixStream::pair()?;
 //! tx.write_all(b"x")?;
-//! let ready = select(&[&rx], &[], &[], Some(Duration::from_secs(1)))?;
+//! let ready = select([&rx], [], [], Some(Duration::from_secs(1)))?;
 //! assert_eq!(ready.read.len(), 1);
 //! # }
 //! # Ok::<(), std::io::Error>(())

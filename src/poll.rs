@@ -73,7 +73,11 @@ impl Poll {
     ///
     /// # Errors
     /// None on Unix and WASI 0.1: a source that is not open says so when it is polled.
-    pub fn register(&mut self, source: &impl AsSource, flags: PollFlags) -> io::Result<()> {
+    pub fn register(
+        &mut self,
+        source: &(impl AsSource + ?Sized),
+        flags: PollFlags,
+    ) -> io::Result<()> {
         let source = source.as_source();
         if let Some(slot) = self.index.get(source.raw()) {
             self.list.set(slot as usize, flags);
@@ -91,7 +95,11 @@ impl Poll {
     ///
     /// # Errors
     /// `NotFound` if it is not registered.
-    pub fn modify(&mut self, source: &impl AsSource, flags: PollFlags) -> io::Result<()> {
+    pub fn modify(
+        &mut self,
+        source: &(impl AsSource + ?Sized),
+        flags: PollFlags,
+    ) -> io::Result<()> {
         let slot = self.index.get(source.raw_source()).ok_or(io::ErrorKind::NotFound)?;
         self.list.set(slot as usize, flags);
         Ok(())
@@ -101,7 +109,7 @@ impl Poll {
     ///
     /// # Errors
     /// `NotFound` if it is not registered.
-    pub fn unregister(&mut self, source: &impl AsSource) -> io::Result<()> {
+    pub fn unregister(&mut self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
         self.unregister_raw(source.raw_source())
     }
 

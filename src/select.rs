@@ -14,7 +14,7 @@ use crate::timeout::{Signals, Until};
 /// What [`select()`] found ready: the caller's own items, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Selected<'a, T> {
+pub struct Selected<'a, T: ?Sized> {
     /// Those of the first list whose read would not block.
     pub read: Vec<&'a T>,
     /// Those of the second list whose write would not block.
@@ -23,7 +23,7 @@ pub struct Selected<'a, T> {
     pub except: Vec<&'a T>,
 }
 
-impl<T> Selected<'_, T> {
+impl<T: ?Sized> Selected<'_, T> {
     /// Whether nothing is ready: the time was up.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -36,8 +36,9 @@ impl<T> Selected<'_, T> {
 ///
 /// `None` waits for ever, zero does not wait. A signal does not end it. Any list
 /// may be empty; with all three empty it sleeps for the timeout. A source may be
-/// in several lists, or in one several times, and comes back as often. Sources of
-/// different types make a list of `&dyn AsSource`.
+/// in several lists, or in one several times, and comes back as often. A list is
+/// anything that gives references: `[&a, &b]`, `&vec`, an iterator. Sources of
+/// different types are listed as `&dyn AsSource`.
 ///
 /// There is no `FD_SETSIZE`: neither the number of sources nor the value of a
 /// descriptor has a limit, for it is poll(2) on Unix and `poll_oneoff` in WASI
@@ -62,10 +63,10 @@ impl<T> Selected<'_, T> {
 ///
 /// Follows select(2): [POSIX](https://pubs.opengroup.org/onlinepubs/9799919799/functions/select.html),
 /// [Linux](https://man7.org/linux/man-pages/man2/select.2.html).
-pub fn select<'a, T: AsSource>(
-    read: &'a [T],
-    write: &'a [T],
-    except: &'a [T],
+pub fn select<'a, T: AsSource + ?Sized + 'a>(
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
     timeout: Option<Duration>,
 ) -> io::Result<Selected<'a, T>> {
     items(read, write, except, Until::new(timeout, Signals::Resume))
@@ -76,10 +77,10 @@ pub fn select<'a, T: AsSource>(
 ///
 /// # Errors
 /// Those of `select`, and `Interrupted`.
-pub fn select_interruptible<'a, T: AsSource>(
-    read: &'a [T],
-    write: &'a [T],
-    except: &'a [T],
+pub fn select_interruptible<'a, T: AsSource + ?Sized + 'a>(
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
     timeout: Option<Duration>,
 ) -> io::Result<Selected<'a, T>> {
     items(read, write, except, Until::new(timeout, Signals::Report))
@@ -93,29 +94,33 @@ pub fn select_interruptible<'a, T: AsSource>(
 /// # Errors
 /// Those of `select`, and `Interrupted`.
 #[cfg(unix)]
-pub fn pselect<'a, T: AsSource>(
-    read: &'a [T],
-    write: &'a [T],
-    except: &'a [T],
+pub fn pselect<'a, T: AsSource + ?Sized + 'a>(
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
     timeout: Option<Duration>,
     mask: &SignalSet,
 ) -> io::Result<Selected<'a, T>> {
     items(read, write, except, Until::new(timeout, Signals::Masked(mask)))
 }
 
-fn items<'a, T: AsSource>(
-    read: &'a [T],
-    write: &'a [T],
-    except: &'a [T],
+fn items<'a, T: AsSource + ?Sized + 'a>(
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
     until: Until<'_>,
 ) -> io::Result<Selected<'a, T>> {
+    let read: Vec<&T> = read.into_iter().collect();
+    let write: Vec<&T> = write.into_iter().collect();
+    let except: Vec<&T> = except.into_iter().collect();
     let mut selection = Selection::new();
-    selection.wait([read, write, except], until)?;
-    let own = |list: &'a [T], at: &[usize]| at.iter().map(|&at| &list[at]).collect();
+    let lists = (read.iter().copied(), write.iter().copied(), except.iter().copied());
+    selection.wait(lists.0, lists.1, lists.2, until)?;
+    let own = |list: &[&'a T], at: &[usize]| at.iter().map(|&at| list[at]).collect();
     Ok(Selected {
-        read: own(read, selection.read()),
-        write: own(write, selection.write()),
-        except: own(except, selection.except()),
+        read: own(&read, selection.read()),
+        write: own(&write, selection.write()),
+        except: own(&except, selection.except()),
     })
 }
 
@@ -123,14 +128,14 @@ fn items<'a, T: AsSource>(
 ///
 /// # Errors
 /// Those of `select`. The selection is empty then.
-pub fn select_into<T: AsSource>(
+pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
     selection: &mut Selection,
-    read: &[T],
-    write: &[T],
-    except: &[T],
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    selection.wait([read, write, except], Until::new(timeout, Signals::Resume))
+    selection.wait(read, write, except, Until::new(timeout, Signals::Resume))
 }
 
 /// What [`select_into`] found ready, as positions in the caller's lists, in order.
@@ -138,8 +143,7 @@ pub fn select_into<T: AsSource>(
 pub struct Selection {
     found: [Vec<usize>; 3],
     list: HostList,
-    /// By slot, if a source can be in several lists: the source, what is wanted
-    /// of it, what it answered.
+    /// By slot: the source, what is wanted of it, what it answered.
     slots: Vec<RawSource>,
     wants: Vec<PollFlags>,
     got: Vec<PollFlags>,
@@ -180,73 +184,107 @@ impl Selection {
         &self.found[2]
     }
 
-    fn wait<T: AsSource>(&mut self, lists: [&[T]; 3], until: Until<'_>) -> io::Result<()> {
+    fn wait<'a, T: AsSource + ?Sized + 'a>(
+        &mut self,
+        read: impl IntoIterator<Item = &'a T>,
+        write: impl IntoIterator<Item = &'a T>,
+        except: impl IntoIterator<Item = &'a T>,
+        until: Until<'_>,
+    ) -> io::Result<()> {
         for found in &mut self.found {
             found.clear();
         }
         self.list.truncate(0);
-        match lists {
-            [only, [], []] => self.wait_one(0, only, until),
-            [[], only, []] => self.wait_one(1, only, until),
-            [[], [], only] => self.wait_one(2, only, until),
-            lists => self.wait_several(lists, until),
+        self.slots.clear();
+        self.wants.clear();
+        self.slot_of.clear();
+        let mut lens = [0; 3];
+        lens[0] = self.fill(WANTS[0].0, read.into_iter());
+        lens[1] = self.fill(WANTS[1].0, write.into_iter());
+        lens[2] = self.fill(WANTS[2].0, except.into_iter());
+        match lens {
+            [_, 0, 0] => self.wait_one(0, until),
+            [0, _, 0] => self.wait_one(1, until),
+            [0, 0, _] => self.wait_one(2, until),
+            lens => self.wait_several(lens, until),
         }
     }
 
-    /// One list: each of its sources is a slot.
-    fn wait_one<T: AsSource>(
+    /// Takes in a list and says how long it was. The first one that is not empty
+    /// gets a slot an item; sources of later ones share the slots that are there.
+    fn fill<'a, T: AsSource + ?Sized + 'a>(
         &mut self,
-        which: usize,
-        sources: &[T],
-        until: Until<'_>,
-    ) -> io::Result<()> {
-        let (want, take) = WANTS[which];
-        for (slot, source) in sources.iter().enumerate() {
-            self.list.put(slot, &source.as_source().hold(), want);
+        want: PollFlags,
+        sources: impl Iterator<Item = &'a T>,
+    ) -> usize {
+        let Selection { list, slots, wants, slot_of, index, .. } = self;
+        let before = slot_of.len();
+        if before == 0 {
+            for source in sources {
+                let source = source.as_source();
+                let slot = slots.len();
+                list.put(slot, &source.hold(), want);
+                slots.push(source.raw());
+                slot_of.push(slot as u32);
+            }
+            wants.resize(slots.len(), want);
+            return slots.len();
         }
-        let Selection { found, list, .. } = self;
-        wait_for_any(list, until, |slot, flags| {
+        let mut sources = sources.peekable();
+        if sources.peek().is_none() {
+            return 0;
+        }
+        for (slot, source) in slots.iter().enumerate() {
+            index.insert(*source, slot as u32);
+        }
+        for source in sources {
+            let source = source.as_source();
+            let slot = match index.get(source.raw()) {
+                Some(slot) => {
+                    wants[slot as usize] |= want;
+                    list.set(slot as usize, wants[slot as usize]);
+                    slot
+                }
+                None => {
+                    let slot = slots.len();
+                    list.put(slot, &source.hold(), want);
+                    slots.push(source.raw());
+                    wants.push(want);
+                    index.insert(source.raw(), slot as u32);
+                    slot as u32
+                }
+            };
+            slot_of.push(slot);
+        }
+        for source in slots.iter() {
+            index.remove(*source);
+        }
+        slot_of.len() - before
+    }
+
+    /// One list: what is ready is in its order already.
+    fn wait_one(&mut self, which: usize, until: Until<'_>) -> io::Result<()> {
+        let (_, take) = WANTS[which];
+        let Selection { found, list, slots, .. } = self;
+        let found = &mut found[which];
+        let waited = wait_for_any(list, until, |slot, flags| {
             if flags.contains(PollFlags::NVAL) {
-                return Err(not_open("select", sources[slot].raw_source()));
+                return Err(not_open("select", slots[slot]));
             }
             let ready = flags.intersects(take);
             if ready {
-                found[which].push(slot);
+                found.push(slot);
             }
             Ok(ready)
-        })
-        .inspect_err(|_| self.found[which].clear())
+        });
+        if waited.is_err() {
+            found.clear();
+        }
+        waited
     }
-}
 
-impl Selection {
-    /// Several lists: one slot for a source, in however many of them it is.
-    fn wait_several<T: AsSource>(&mut self, lists: [&[T]; 3], until: Until<'_>) -> io::Result<()> {
-        let Selection { found, list, slots, slot_of, index, wants, got } = self;
-        slots.clear();
-        slot_of.clear();
-        wants.clear();
-        for (which, sources) in lists.iter().enumerate() {
-            let (want, _) = WANTS[which];
-            for source in *sources {
-                let source = source.as_source();
-                let slot = index.get(source.raw()).unwrap_or_else(|| {
-                    let slot = slots.len();
-                    list.put(slot, &source.hold(), PollFlags::empty());
-                    slots.push(source.raw());
-                    wants.push(PollFlags::empty());
-                    index.insert(source.raw(), slot as u32);
-                    slot as u32
-                });
-                wants[slot as usize] |= want;
-                slot_of.push(slot);
-            }
-        }
-        for (slot, source) in slots.iter().enumerate() {
-            list.set(slot, wants[slot]);
-            index.remove(*source);
-        }
-
+    fn wait_several(&mut self, lens: [usize; 3], until: Until<'_>) -> io::Result<()> {
+        let Selection { found, list, slots, wants, got, slot_of, .. } = self;
         // What each slot's lists take.
         for want in wants.iter_mut() {
             *want = WANTS
@@ -265,11 +303,10 @@ impl Selection {
         })?;
 
         let mut slot_of = slot_of.iter();
-        for (which, sources) in lists.iter().enumerate() {
-            let (_, take) = WANTS[which];
-            for (at, &slot) in slot_of.by_ref().take(sources.len()).enumerate() {
+        for ((found, (_, take)), len) in found.iter_mut().zip(WANTS).zip(lens) {
+            for (at, &slot) in slot_of.by_ref().take(len).enumerate() {
                 if got[slot as usize].intersects(take) {
-                    found[which].push(at);
+                    found.push(at);
                 }
             }
         }

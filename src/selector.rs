@@ -183,7 +183,7 @@ impl Selector {
     /// on Windows no socket.
     pub fn register(
         &self,
-        source: &impl AsSource,
+        source: &(impl AsSource + ?Sized),
         token: u64,
         interest: Interest,
         mode: Mode,
@@ -217,7 +217,7 @@ impl Selector {
     /// `Unsupported` if the backend lacks the mode.
     pub fn modify(
         &self,
-        source: &impl AsSource,
+        source: &(impl AsSource + ?Sized),
         token: u64,
         interest: Interest,
         mode: Mode,
@@ -232,7 +232,7 @@ impl Selector {
     ///
     /// # Errors
     /// `NotFound` if it is not registered.
-    pub fn unregister(&self, source: &impl AsSource) -> io::Result<()> {
+    pub fn unregister(&self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
         self.unregister_raw(source.raw_source())
     }
 

@@ -135,8 +135,11 @@ impl Timers {
                 break;
             }
             let right = left + 1;
-            let sooner =
-                if right < self.heap.len() && self.at(right) < self.at(left) { right } else { left };
+            let sooner = if right < self.heap.len() && self.at(right) < self.at(left) {
+                right
+            } else {
+                left
+            };
             if self.at(place) <= self.at(sooner) {
                 break;
             }
