@@ -127,8 +127,8 @@ pub struct Selector(Arc<Inner>);
 
 struct Inner {
     backend: HostBackend,
-    /// How many threads are about to wait, or wait.
-    waiting: AtomicUsize,
+    /// The thread that waits, if it is always the same.
+    waiter: AtomicUsize,
     /// There are timers, or sources that are always ready.
     more_than_backend: AtomicBool,
     state: Mutex<State>,
@@ -141,6 +141,17 @@ struct State {
     wakers: Vec<Arc<WakerState>>,
     /// The last registration that reported although it had ended.
     suspect: Option<Key>,
+}
+
+/// No thread has waited yet.
+const NOBODY: usize = 0;
+/// More than one thread has waited.
+const SEVERAL: usize = 1;
+
+/// The calling thread: a number that no other live thread has.
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u64 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 /// A timer of a [`Selector`].
@@ -156,7 +167,7 @@ impl Selector {
     pub fn new() -> io::Result<Selector> {
         Ok(Selector(Arc::new(Inner {
             backend: HostBackend::new()?,
-            waiting: AtomicUsize::new(0),
+            waiter: AtomicUsize::new(NOBODY),
             more_than_backend: AtomicBool::new(false),
             state: Mutex::default(),
         })))
@@ -448,18 +459,29 @@ impl Inner {
     fn tell_waiters(&self, state: MutexGuard<'_, State>) -> io::Result<()> {
         drop(state);
         self.more_than_backend.store(true, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst) > 0 { self.backend.wake() } else { Ok(()) }
+        let waiter = self.waiter.load(Ordering::SeqCst);
+        // Where the caller is the only one that waits, nobody waits now.
+        if waiter == NOBODY || waiter == this_thread() { Ok(()) } else { self.backend.wake() }
     }
 
-    fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
+    /// Before a wait, and before it looks at `more_than_backend`: whoever sets
+    /// that either is seen, or sees that somebody waits.
+    fn note_waiter(&self) {
+        let this = this_thread();
+        let waiter = self.waiter.load(Ordering::Relaxed);
+        if waiter == this || waiter == SEVERAL {
+            return;
+        }
+        let exchanged =
+            self.waiter.compare_exchange(NOBODY, this, Ordering::SeqCst, Ordering::SeqCst);
+        if exchanged.is_err() {
+            self.waiter.store(SEVERAL, Ordering::SeqCst);
+        }
+    }
+
+    fn wait(&self, events: &mut Events, mut until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let waited = self.wait_counted(events, until);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        waited
-    }
-
-    fn wait_counted(&self, events: &mut Events, mut until: Until<'_>) -> io::Result<usize> {
+        self.note_waiter();
         loop {
             let mut this = until;
             if self.more_than_backend.load(Ordering::SeqCst) {
