@@ -71,23 +71,37 @@ impl State {
         }
     }
 
-    /// Moves what the wait found to `out`.
-    fn collect(&mut self, out: &mut Vec<(Key, PollFlags)>, most: usize, first: usize) {
+    /// Moves what the wait found to `out`, and says whether the waker was there.
+    fn collect(
+        &mut self,
+        out: &mut Vec<(Key, PollFlags)>,
+        ready: usize,
+        most: usize,
+        first: usize,
+    ) -> bool {
         let State { list, registered, cursor, .. } = self;
-        let begin = *cursor;
-        let found = |slot: usize| slot >= first;
-        let from_cursor = list.ready().filter(|(slot, _)| found(*slot) && *slot >= begin);
-        let wrapped = list.ready().filter(|(slot, _)| found(*slot) && *slot < begin);
-        for (slot, flags) in from_cursor.chain(wrapped).take(most) {
-            let key = Key::new((slot - first) as u32, registered[slot - first].generation);
-            out.push((key, flags));
-            *cursor = slot + 1;
+        // Too much for the buffer: begin after what was told last.
+        let begin = if ready > most { *cursor } else { 0 };
+        let mut kicked = false;
+        let mut take = |slot: usize, flags: PollFlags| match slot.checked_sub(first) {
+            None => kicked = true,
+            Some(of) if out.len() < most => {
+                out.push((Key::new(of as u32, registered[of].generation), flags));
+                *cursor = slot + 1;
+            }
+            Some(_) => {}
+        };
+        list.ready().filter(|(slot, _)| *slot >= begin).for_each(|(slot, flags)| take(slot, flags));
+        if begin > 0 {
+            let wrapped = list.ready().take_while(|(slot, _)| *slot < begin);
+            wrapped.for_each(|(slot, flags)| take(slot, flags));
         }
         for &(key, flags) in out.iter() {
             if registered[key.slot()].mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
                 list.vacate(first + key.slot());
             }
         }
+        kicked
     }
 }
 
@@ -176,18 +190,18 @@ impl Backend for Scan {
 
             let mut state = self.lock();
             state.list = list;
-            if waited.as_ref().is_ok_and(|ready| *ready > 0) {
-                if self.first == 1 && state.list.ready().next().is_some_and(|(slot, _)| slot == 0) {
+            if let Ok(ready @ 1..) = waited {
+                if state.collect(out, ready, most, self.first) {
                     self.wake.drain();
                 }
-                state.collect(out, most, self.first);
             }
             let changes = std::mem::take(&mut state.changes);
             let changed = !changes.is_empty();
             for change in changes {
                 state.apply(change, self.first);
             }
-            if woken || std::mem::take(&mut state.woken) {
+            state.woken |= woken;
+            if waited.is_ok() && std::mem::take(&mut state.woken) {
                 out.push((Key::WAKE, PollFlags::empty()));
             }
             state.busy = false;
