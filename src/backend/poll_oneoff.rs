@@ -1,0 +1,437 @@
+//! `poll_oneoff`: WASI 0.1.
+//!
+//! One call takes an array of subscriptions, one a direction of a descriptor and
+//! one for the clock, and answers with an event for each that has happened. The
+//! array is kept between waits, and a wait costs what is ready in it.
+//!
+//! What hosts get wrong is in `odd`; this file is the ordinary case.
+//!
+//! [poll_oneoff](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#-poll_oneoffin-constpointersubscription-out-pointerevent-nsubscriptions-size---resultsize-errno)
+
+use std::io;
+use std::time::Duration;
+
+use super::List;
+use crate::flags::PollFlags;
+use crate::source::{Held, Index, RawSource};
+use crate::timeout::{Deadline, Until};
+
+mod host;
+
+use host::{Errno, Event, READ, Subscription, WRITE};
+
+/// The error of a call on a descriptor that is not open: `EBADF`.
+pub(crate) const NOT_OPEN: i32 = wasi::ERRNO_BADF.raw() as i32;
+
+/// Whether a source is open and can be waited on.
+pub(crate) fn check_source(source: &Held) -> io::Result<()> {
+    let Held::Fd(fd) = *source;
+    host::filetype(fd as u32).map(drop).map_err(host::error)
+}
+
+/// There are no signals.
+#[derive(Clone, Copy)]
+pub(crate) enum SignalSet {}
+
+/// There is nothing that one thread could end another's wait with.
+pub(crate) struct Wake;
+
+impl Wake {
+    pub(crate) fn new() -> io::Result<Wake> {
+        Ok(Wake)
+    }
+
+    pub(crate) fn source(&self) -> Option<Held> {
+        None
+    }
+
+    pub(crate) fn wake(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn drain(&self) {}
+}
+
+/// The flags of the two directions, by index.
+const FLAGS: [PollFlags; 2] = [PollFlags::IN, PollFlags::OUT];
+const NOWHERE: u32 = u32::MAX;
+
+/// The array that `poll_oneoff` takes, and what it is made from.
+#[derive(Default)]
+pub(crate) struct OneoffList {
+    slots: Vec<Slot>,
+    /// The slots' descriptors. Several slots may share one.
+    descriptors: Vec<Descriptor>,
+    vacant: Vec<u32>,
+    index: Index,
+    /// What is asked of the host: one subscription a direction.
+    asked: Vec<Subscription>,
+    /// Descriptors to look at before each wait, because the host is not asked
+    /// all that is wanted of them.
+    looked: Vec<u32>,
+    events: Vec<Event>,
+    /// Slots and their flags, by slot once the wait is over.
+    ready: Vec<(u32, PollFlags)>,
+}
+
+struct Slot {
+    /// `NOWHERE`: the slot is vacant.
+    descriptor: u32,
+    want: PollFlags,
+    /// The next slot of the same descriptor.
+    next: u32,
+}
+
+struct Descriptor {
+    fd: u32,
+    /// Its first slot. `NOWHERE`: this place is vacant.
+    first: u32,
+    /// What its slots want together.
+    want: PollFlags,
+    /// Where its subscriptions are in `asked`.
+    at: [u32; 2],
+    /// Who answers for it.
+    answer: [Answer; 2],
+    filetype: Option<host::Filetype>,
+    looked: bool,
+}
+
+/// Who answers for a direction of an open descriptor that is no file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Host,
+    /// Always ready, for the host cannot wait for it.
+    Ready,
+    /// Never ready: it has no such direction.
+    Never,
+}
+
+impl List for OneoffList {
+    const NAME: &'static str = "poll_oneoff";
+
+    fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
+        let Held::Fd(fd) = *source;
+        let want = want & (PollFlags::IN | PollFlags::OUT);
+        if slot < self.slots.len() {
+            self.vacate(slot);
+        } else {
+            self.slots.push(Slot { descriptor: NOWHERE, want, next: NOWHERE });
+        }
+        let at = match self.index.get(source.raw()) {
+            Some(at) => at,
+            None => self.new_descriptor(fd),
+        };
+        let descriptor = &mut self.descriptors[at as usize];
+        self.slots[slot] = Slot { descriptor: at, want, next: descriptor.first };
+        descriptor.first = slot as u32;
+        descriptor.want |= want;
+        self.look_at(at);
+    }
+
+    fn set(&mut self, slot: usize, want: PollFlags) {
+        let want = want & (PollFlags::IN | PollFlags::OUT);
+        let slot = &mut self.slots[slot];
+        if slot.descriptor != NOWHERE && slot.want != want {
+            slot.want = want;
+            let at = slot.descriptor;
+            self.wants_changed(at);
+        }
+    }
+
+    fn vacate(&mut self, slot: usize) {
+        let Slot { descriptor: at, next, .. } = self.slots[slot];
+        if at == NOWHERE {
+            return;
+        }
+        self.slots[slot].descriptor = NOWHERE;
+        let descriptor = &mut self.descriptors[at as usize];
+        if descriptor.first == slot as u32 {
+            descriptor.first = next;
+        } else {
+            let mut before = descriptor.first as usize;
+            while self.slots[before].next != slot as u32 {
+                before = self.slots[before].next as usize;
+            }
+            self.slots[before].next = next;
+        }
+        self.wants_changed(at);
+        let descriptor = &self.descriptors[at as usize];
+        if descriptor.first == NOWHERE {
+            self.index.remove(RawSource::Fd(descriptor.fd as i32));
+            self.vacant.push(at);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn truncate(&mut self, slots: usize) {
+        if slots > 0 {
+            for slot in slots..self.slots.len() {
+                self.vacate(slot);
+            }
+            self.slots.truncate(slots);
+            return;
+        }
+        for descriptor in self.descriptors.drain(..) {
+            self.index.remove(RawSource::Fd(descriptor.fd as i32));
+        }
+        self.slots.clear();
+        self.vacant.clear();
+        self.asked.clear();
+        self.looked.clear();
+    }
+
+    fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
+        for descriptor in &mut self.descriptors {
+            descriptor.first = NOWHERE;
+        }
+        let mut to = 0;
+        for from in 0..self.slots.len() {
+            let Slot { descriptor: at, want, .. } = self.slots[from];
+            if at == NOWHERE {
+                continue;
+            }
+            let first = &mut self.descriptors[at as usize].first;
+            self.slots[to] = Slot { descriptor: at, want, next: *first };
+            *first = to as u32;
+            moved(from, to);
+            to += 1;
+        }
+        self.slots.truncate(to);
+    }
+
+    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+        self.ready.clear();
+        let mut deadline = until.deadline;
+        self.look();
+        if self.asked.is_empty() {
+            if self.ready.is_empty() {
+                self.sleep(deadline)?;
+            }
+            return Ok(self.sum_up());
+        }
+        loop {
+            let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
+            let told = self.ask(left).map_err(host::error)?;
+            self.gather(told);
+            if !self.ready.is_empty() || deadline.passed() {
+                return Ok(self.sum_up());
+            }
+        }
+    }
+
+    fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        self.ready.iter().map(|&(slot, flags)| (slot as usize, flags))
+    }
+}
+
+/// Keeping the array.
+impl OneoffList {
+    fn new_descriptor(&mut self, fd: i32) -> u32 {
+        let new = Descriptor {
+            fd: fd as u32,
+            first: NOWHERE,
+            want: PollFlags::empty(),
+            at: [NOWHERE; 2],
+            answer: [Answer::Host; 2],
+            filetype: None,
+            looked: false,
+        };
+        let at = match self.vacant.pop() {
+            Some(at) => {
+                let looked = self.descriptors[at as usize].looked;
+                self.descriptors[at as usize] = Descriptor { looked, ..new };
+                at
+            }
+            None => {
+                self.descriptors.push(new);
+                self.descriptors.len() as u32 - 1
+            }
+        };
+        self.index.insert(RawSource::Fd(fd), at);
+        at
+    }
+
+    fn look_at(&mut self, at: u32) {
+        let descriptor = &mut self.descriptors[at as usize];
+        if !descriptor.looked {
+            descriptor.looked = true;
+            self.looked.push(at);
+        }
+    }
+
+    /// Its slots want something else than before, or are others.
+    fn wants_changed(&mut self, at: u32) {
+        let mut want = PollFlags::empty();
+        let mut slot = self.descriptors[at as usize].first;
+        while slot != NOWHERE {
+            want |= self.slots[slot as usize].want;
+            slot = self.slots[slot as usize].next;
+        }
+        let descriptor = &mut self.descriptors[at as usize];
+        descriptor.want = want;
+        let known = !descriptor.looked;
+        for direction in [READ, WRITE] {
+            if !want.contains(FLAGS[direction]) {
+                self.unask(at, direction);
+            } else if known {
+                self.ask_for(at, direction);
+            }
+        }
+        if want.is_empty() {
+            self.look_at(at);
+        }
+    }
+
+    fn ask_for(&mut self, at: u32, direction: usize) {
+        let descriptor = &mut self.descriptors[at as usize];
+        if descriptor.at[direction] == NOWHERE {
+            descriptor.at[direction] = self.asked.len() as u32;
+            self.asked.push(host::subscription(descriptor.fd, at, direction));
+        }
+    }
+
+    fn unask(&mut self, at: u32, direction: usize) {
+        let place = &mut self.descriptors[at as usize].at[direction];
+        let hole = std::mem::replace(place, NOWHERE);
+        if hole == NOWHERE {
+            return;
+        }
+        self.asked.swap_remove(hole as usize);
+        let moved = self.asked.get(hole as usize).and_then(|last| host::named(last.userdata));
+        if let Some((at, direction)) = moved {
+            self.descriptors[at].at[direction] = hole;
+        }
+    }
+}
+
+/// Waiting.
+impl OneoffList {
+    /// Answers what the host is not asked: regular files and directories, which
+    /// are always ready, and descriptors that are not open.
+    fn look(&mut self) {
+        let mut next = 0;
+        while let Some(&at) = self.looked.get(next) {
+            if self.look_once(at) {
+                next += 1;
+            } else {
+                self.looked.swap_remove(next);
+                self.descriptors[at as usize].looked = false;
+            }
+        }
+    }
+
+    /// Whether it has to be looked at before the next wait, too.
+    fn look_once(&mut self, at: u32) -> bool {
+        let Descriptor { fd, first, want, answer, filetype, .. } = self.descriptors[at as usize];
+        if first == NOWHERE {
+            return false;
+        }
+        let now = match host::filetype(fd) {
+            Ok(now) => now,
+            Err(wasi::ERRNO_BADF) => {
+                self.unask(at, READ);
+                self.unask(at, WRITE);
+                self.tell(at, PollFlags::NVAL, None);
+                return true;
+            }
+            Err(_) => wasi::FILETYPE_UNKNOWN,
+        };
+        let answer = match now {
+            wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY => [Answer::Ready; 2],
+            _ if filetype == Some(now) => answer,
+            _ => [Answer::Host; 2],
+        };
+        let descriptor = &mut self.descriptors[at as usize];
+        descriptor.filetype = Some(now);
+        descriptor.answer = answer;
+        let mut again = want.is_empty();
+        for direction in [READ, WRITE] {
+            if !want.contains(FLAGS[direction]) {
+                continue;
+            }
+            if answer[direction] == Answer::Host {
+                self.ask_for(at, direction);
+                continue;
+            }
+            again = true;
+            self.unask(at, direction);
+            if answer[direction] == Answer::Ready {
+                self.tell(at, FLAGS[direction], Some(direction));
+            }
+        }
+        again
+    }
+
+    /// One call with all that is asked and the clock: the number of events.
+    fn ask(&mut self, left: Option<Duration>) -> Result<usize, Errno> {
+        let count = self.asked.len();
+        self.asked.extend(left.map(host::clock));
+        let told = host::poll(&self.asked, &mut self.events);
+        self.asked.truncate(count);
+        told
+    }
+
+    /// Takes in the events of a call.
+    fn gather(&mut self, told: usize) {
+        for event in 0..told {
+            let event = self.events[event];
+            if host::is_clock(&event) {
+                continue;
+            }
+            let Some((at, direction)) = host::named(event.userdata) else { continue };
+            let mut flags = match event.error {
+                wasi::ERRNO_SUCCESS => FLAGS[direction],
+                wasi::ERRNO_BADF => PollFlags::NVAL,
+                wasi::ERRNO_PIPE => PollFlags::HUP,
+                _ => PollFlags::ERR,
+            };
+            if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
+                flags |= PollFlags::HUP;
+            }
+            self.tell(at as u32, flags, Some(direction));
+        }
+    }
+
+    /// The slots of a descriptor that want a direction, or all, are ready.
+    fn tell(&mut self, at: u32, flags: PollFlags, direction: Option<usize>) {
+        let mut slot = self.descriptors[at as usize].first;
+        while slot != NOWHERE {
+            let Slot { want, next, .. } = self.slots[slot as usize];
+            if direction.is_none_or(|direction| want.contains(FLAGS[direction])) {
+                self.ready.push((slot, flags));
+            }
+            slot = next;
+        }
+    }
+
+    /// Puts what is ready into order, one entry a slot.
+    fn sum_up(&mut self) -> usize {
+        self.ready.sort_unstable_by_key(|&(slot, _)| slot);
+        self.ready.dedup_by(|(slot, flags), (before, all)| {
+            let same = slot == before;
+            if same {
+                *all |= *flags;
+            }
+            same
+        });
+        self.ready.len()
+    }
+
+    /// Waits for the clock alone.
+    fn sleep(&mut self, mut deadline: Deadline) -> io::Result<()> {
+        while let Some(left) = deadline.left() {
+            if left.is_zero() {
+                return Ok(());
+            }
+            host::poll(&[host::clock(left)], &mut self.events).map_err(host::error)?;
+            deadline.refresh();
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "nothing can end this wait: no source that could become ready, and no timeout",
+        ))
+    }
+}
