@@ -179,6 +179,9 @@ cfg_if::cfg_if! {
     } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
         mod poll_oneoff;
         pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+    } else if #[cfg(windows)] {
+        mod winsock;
+        pub(crate) use winsock::{WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
     } else {
         mod unsupported;
         pub(crate) use unsupported::{NoList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
