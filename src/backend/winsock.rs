@@ -21,7 +21,7 @@ use windows_sys::Win32::Networking::WinSock::{
 use super::List;
 use crate::flags::PollFlags;
 use crate::source::Held;
-use crate::timeout::{Deadline, Until};
+use crate::timeout::Until;
 
 /// The error of a call on what is not an open socket. WinSock has but this one.
 pub(crate) const NOT_OPEN: i32 = WSAENOTSOCK;
@@ -251,18 +251,16 @@ impl List for WinsockList {
         if mem::take(&mut self.changed) {
             self.ask();
         }
-        let mut again = true;
+        let mut failed = false;
         loop {
             match self.select(deadline.left()) {
-                Err(error) if error.raw_os_error() == Some(WSAENOTSOCK) => {
-                    // None is bad: its number was given to another meanwhile.
-                    if !self.find_bad() && !mem::take(&mut again) {
+                Ok(true) => self.collect(),
+                Ok(false) => {}
+                // WSAENOTSOCK, and from Wine others: which is it? If it is none
+                // by now, its number was given to another meanwhile.
+                Err(error) => {
+                    if !self.find_bad() && mem::replace(&mut failed, true) {
                         return Err(error);
-                    }
-                }
-                other => {
-                    if other? {
-                        self.collect();
                     }
                 }
             }
