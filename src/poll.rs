@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::{HostList, List};
 use crate::flags::PollFlags;
+#[cfg(unix)]
 use crate::signals::SignalSet;
 use crate::source::{AsSource, Held, Index, RawSource};
 use crate::timeout::{Signals, Until};
@@ -23,6 +24,12 @@ use crate::timeout::{Signals, Until};
 /// is kept and given to the kernel as it is. In WASI 0.1 it is one call of
 /// `poll_oneoff`; end of file is reported as `IN`, with `HUP` where the host says
 /// so.
+///
+/// On Windows it is WinSock's select, for sockets alone and any number of them. A
+/// connection that could not be made is `ERR | HUP`, with `IN` and `OUT` where
+/// asked for; nothing else is `ERR` or `HUP`: the end of a stream and a reset are
+/// `IN`. What is no open socket (a console, a pipe, a file, one that was closed)
+/// is `NVAL`.
 ///
 /// ```
 /// # #[cfg(unix)] {

@@ -41,8 +41,9 @@ impl<T: ?Sized> Selected<'_, T> {
 /// different types are listed as `&dyn AsSource`.
 ///
 /// There is no `FD_SETSIZE`: neither the number of sources nor the value of a
-/// descriptor has a limit, for it is poll(2) on Unix and `poll_oneoff` in WASI
-/// 0.1. What is ready is what select(2) says:
+/// descriptor has a limit, for it is poll(2) on Unix, `poll_oneoff` in WASI
+/// 0.1, and on Windows WinSock's select with sets as long as it takes. What is
+/// ready is what select(2) says:
 ///
 /// | list | poll(2)'s flags |
 /// |---|---|
@@ -54,7 +55,8 @@ impl<T: ?Sized> Selected<'_, T> {
 /// exceptional.
 ///
 /// # Errors
-/// - A source that is not open: `EBADF`, by an error that names it
+/// - A source that is not open: `EBADF`, on Windows `WSAENOTSOCK`, which is also
+///   what a console, a pipe or a file gets there; by an error that names it
 ///   ([`SourceError`](crate::SourceError); [`os_error`](crate::os_error) reads
 ///   the number).
 /// - On WASI `InvalidInput` if there is neither a source nor a timeout: nothing

@@ -58,6 +58,7 @@ impl Interest {
 /// |---|---|---|---|
 /// | Linux, Android | epoll | all | from any thread |
 /// | other Unix | poll(2) | level, one-shot | from any thread |
+/// | Windows | WinSock's select | level, one-shot | from any thread |
 /// | WASI 0.1 | `poll_oneoff` | level, one-shot | from the one thread there is |
 ///
 /// [`supports`](Selector::supports) tells the modes and
@@ -75,6 +76,8 @@ impl Interest {
 /// | [`is_read_closed`](Event::is_read_closed) | `HUP` or `RDHUP` |
 /// | [`is_write_closed`](Event::is_write_closed) | `HUP`; `ERR` with `OUT` or alone |
 ///
+/// WinSock's select tells `ERR` and `HUP` of a connection that could not be made,
+/// and of nothing else: the end of a stream and a reset are readable.
 /// WASI 0.1 tells `IN` and `OUT`, and `HUP` on some hosts only (Node, not
 /// wasmtime): the end of a stream is readable, and a read of nothing tells it.
 /// Readable and writable may be spurious: use non-blocking sources, and take
@@ -149,6 +152,8 @@ const NOBODY: usize = 0;
 const SEVERAL: usize = 1;
 
 /// The calling thread: a number that no other live thread has.
+// (Clippy means what the macro makes of it on Windows.)
+#[cfg_attr(windows, allow(clippy::missing_const_for_thread_local))]
 fn this_thread() -> usize {
     thread_local!(static PLACE: u64 = const { 0 });
     PLACE.with(|place| std::ptr::from_ref(place).addr())
@@ -173,7 +178,7 @@ impl Selector {
         })))
     }
 
-    /// The name of the backend: `"epoll"`, `"poll"`, `"poll_oneoff"`.
+    /// The name of the backend: `"epoll"`, `"poll"`, `"poll_oneoff"`, `"winsock"`.
     #[must_use]
     pub fn backend() -> &'static str {
         HostBackend::NAME

@@ -152,7 +152,9 @@ impl RawSource {
         match self {
             #[cfg(any(unix, target_os = "wasi"))]
             RawSource::Fd(fd) => fd as u64,
+            // 32 bits where Windows has 32.
             #[cfg(windows)]
+            #[allow(clippy::unnecessary_cast)]
             RawSource::Socket(socket) => socket as u64,
         }
     }

@@ -101,6 +101,7 @@ impl Until<'_> {
 
     /// Calls with the time that is left until a call is not interrupted, unless
     /// the caller wants to hear of that.
+    #[cfg_attr(windows, allow(dead_code, reason = "nothing interrupts a call"))]
     pub(crate) fn run<T>(
         mut self,
         mut call: impl FnMut(Option<Duration>) -> io::Result<T>,
@@ -120,7 +121,7 @@ impl Until<'_> {
 }
 
 /// Whole milliseconds, rounded up, for calls that take an `int` of them.
-#[cfg_attr(target_os = "wasi", expect(dead_code, reason = "its calls take nanoseconds"))]
+#[cfg_attr(any(target_os = "wasi", windows), allow(dead_code, reason = "no call takes them"))]
 pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
     match left {
         None => -1,
