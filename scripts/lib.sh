@@ -85,10 +85,11 @@ rust_tools() {
     printf '%s/lib/rustlib/%s/bin\n' "$(rustc --print sysroot)" "$host"
 }
 
-# The sysroot that scripts/toolchain makes, by the exact compiler that made it.
+# The sysroot that scripts/toolchain makes, by the exact compiler that made it and by the number of
+# toolchain's recipe: count it up with a change there that what was built before lacks.
 debian_sysroot() {
     local version
     version=$("$DEBIAN_RUSTC" -vV 2>/dev/null) || return 1
-    printf '%s/sysroot-%s-%.9s\n' "$CACHE" \
+    printf '%s/sysroot-%s-%.9s-1\n' "$CACHE" \
         "$(sed -n 's/^release: //p' <<<"$version")" "$(sed -n 's/^commit-hash: //p' <<<"$version")"
 }
