@@ -33,8 +33,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
-mod epoll;
 mod emulate;
+mod epoll;
 mod error;
 mod event;
 mod flags;
@@ -48,17 +48,17 @@ mod timeout;
 mod timers;
 
 pub use epoll::Epoll;
-pub use event::EpollEvent;
 pub use error::{SourceError, os_error};
+pub use event::EpollEvent;
 pub use flags::{EpollCreate, EpollFlags, PIPE_BUF, PollFlags};
 pub use poll::{Poll, PollEvent};
-pub use select::{Selected, Selection, select, select_interruptible, select_into};
 #[cfg(unix)]
 pub use select::pselect;
+pub use select::{Selected, Selection, select, select_interruptible, select_into};
 
+pub use selector::{Event, Events, Interest, Mode, Registered, Selector, TimerId, Waker};
 #[cfg(unix)]
 pub use signals::SignalSet;
-pub use selector::{Event, Events, Interest, Mode, Registered, Selector, TimerId, Waker};
 pub use source::{AsSource, RawSource, Source};
 
 /// The error of every call: Python's `select.error`, which is `OSError`.

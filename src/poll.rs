@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use crate::backend::{HostList, List};
+use crate::backend::SourceList;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Held, Index, RawSource};
+use crate::source::{AsSource, Index, Member, RawSource};
 use crate::timeout::{Signals, Until};
 
 /// A set of sources and the events wanted of each: Python's `select.poll()`.
@@ -50,9 +50,9 @@ use crate::timeout::{Signals, Until};
 #[derive(Default)]
 #[doc(alias = "pollfd")]
 pub struct Poll {
-    list: HostList,
+    list: SourceList,
     /// By slot; `None` is vacant.
-    sources: Vec<Option<Held>>,
+    sources: Vec<Option<Member>>,
     index: Index,
     vacant: usize,
 }
@@ -216,6 +216,6 @@ impl Poll {
 
 impl std::fmt::Debug for Poll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.sources.iter().flatten().map(Held::raw)).finish()
+        f.debug_set().entries(self.sources.iter().flatten().map(Member::raw)).finish()
     }
 }

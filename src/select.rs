@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::backend::{HostList, List};
+use crate::backend::SourceList;
 use crate::error::not_open;
 use crate::flags::PollFlags;
 #[cfg(unix)]
@@ -144,7 +144,7 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
 #[derive(Default)]
 pub struct Selection {
     found: [Vec<usize>; 3],
-    list: HostList,
+    list: SourceList,
     /// By slot: the source, what is wanted of it, what it answered.
     slots: Vec<RawSource>,
     wants: Vec<PollFlags>,
@@ -320,7 +320,7 @@ impl Selection {
 /// hang-ups unasked, select(2) does not: a slot that has nothing else to say is
 /// passed over from then on.
 fn wait_for_any(
-    list: &mut HostList,
+    list: &mut SourceList,
     mut until: Until<'_>,
     mut each: impl FnMut(usize, PollFlags) -> io::Result<bool>,
 ) -> io::Result<()> {

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use bitflags::bitflags;
 
 pub use crate::backend::Mode;
-use crate::backend::{Added, Backend, HostBackend, Key, NOT_OPEN, check_source, identity, process};
+use crate::backend::{Added, Backend, HostBackend, Key, NOT_OPEN, process};
 use crate::error::named;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Held, RawSource};
+use crate::source::{AsSource, Member, RawSource};
 use crate::timeout::{Deadline, FOR_EVER, Signals, Until};
 use crate::timers::{TimerKey, Timers};
 
@@ -57,9 +57,9 @@ impl Interest {
 /// | target | backend | modes | wakers |
 /// |---|---|---|---|
 /// | Linux, Android | epoll | all | from any thread |
-/// | other Unix | poll(2) | level, one-shot | from any thread |
-/// | Windows | WinSock's select | level, one-shot | from any thread |
-/// | WASI 0.1 | `poll_oneoff` | level, one-shot | from the one thread there is |
+/// | other Unix | poll(2) | all | from any thread |
+/// | Windows | WinSock's select | all | from any thread |
+/// | WASI 0.1 | `poll_oneoff` | all | from the one thread there is |
 ///
 /// [`supports`](Selector::supports) tells the modes and
 /// [`backend`](Selector::backend) the backend. Every event carries the token that
@@ -359,14 +359,14 @@ impl Inner {
 
     fn register(
         &self,
-        source: Held,
+        source: Member,
         token: u64,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<Key> {
         let raw = source.raw();
         check_mode("register", raw, mode)?;
-        let identity = if HostBackend::CAPS.identity { None } else { identity(&source) };
+        let identity = if HostBackend::CAPS.identity { None } else { source.identity() };
         let mut state = self.lock();
         let old = state.table.find(raw);
         let old_entry = old.and_then(|key| state.table.get(key));
@@ -569,7 +569,7 @@ impl Inner {
             if !entry.armed {
                 continue;
             }
-            if check_source(&entry.source).is_err() {
+            if entry.source.check().is_err() {
                 table.remove(key);
                 nth -= 1;
                 continue;

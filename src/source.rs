@@ -1,11 +1,15 @@
 //! What can be waited on.
 
 use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
 
 #[cfg(any(unix, target_os = "wasi"))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
+
+use crate::backend::{self, Scan};
 
 /// Anything that can be waited on: Python's `fileno()`.
 ///
@@ -67,7 +71,8 @@ impl AsSource for &dyn AsSource {
     }
 }
 
-/// A source on loan: a descriptor, or on Windows a socket.
+/// A source on loan: a descriptor, or on Windows a socket; or an emulated
+/// [`Epoll`](crate::Epoll), which has no descriptor.
 ///
 /// It cannot outlive what it was borrowed from. A registration made through it
 /// can, and is weak: it keeps the number and not the source (see each front end
@@ -81,8 +86,7 @@ enum Repr<'a> {
     Fd(BorrowedFd<'a>),
     #[cfg(windows)]
     Socket(BorrowedSocket<'a>),
-    #[cfg(not(any(unix, target_os = "wasi", windows)))]
-    None(std::convert::Infallible, std::marker::PhantomData<&'a ()>),
+    Set(&'a Arc<Scan>),
 }
 
 impl<'a> Source<'a> {
@@ -94,21 +98,25 @@ impl<'a> Source<'a> {
             Repr::Fd(fd) => RawSource::Fd(fd.as_raw_fd()),
             #[cfg(windows)]
             Repr::Socket(socket) => RawSource::Socket(socket.as_raw_socket()),
-            #[cfg(not(any(unix, target_os = "wasi", windows)))]
-            Repr::None(never, _) => match never {},
+            Repr::Set(set) => RawSource::Set(set.id()),
         }
     }
 
     /// What a registration keeps.
-    pub(crate) fn hold(self) -> Held {
+    pub(crate) fn hold(self) -> Member {
         match self.0 {
             #[cfg(any(unix, target_os = "wasi"))]
-            Repr::Fd(fd) => Held::Fd(fd.as_raw_fd()),
+            Repr::Fd(fd) => Member::Host(Held::Fd(fd.as_raw_fd())),
             #[cfg(windows)]
-            Repr::Socket(socket) => Held::Socket(socket.as_raw_socket()),
-            #[cfg(not(any(unix, target_os = "wasi", windows)))]
-            Repr::None(never, _) => match never {},
+            Repr::Socket(socket) => Member::Host(Held::Socket(socket.as_raw_socket())),
+            Repr::Set(set) => Member::Set(Arc::downgrade(set), set.id()),
         }
+    }
+
+    /// A set that has no descriptor.
+    #[allow(dead_code, reason = "where the kernel has sets, they have descriptors")]
+    pub(crate) fn of_set(set: &'a Arc<Scan>) -> Source<'a> {
+        Source(Repr::Set(set))
     }
 }
 
@@ -143,6 +151,9 @@ pub enum RawSource {
     /// A socket (Windows).
     #[cfg(windows)]
     Socket(RawSocket),
+    /// An emulated [`Epoll`](crate::Epoll), which has no descriptor: a number that
+    /// no other source of the process has or will have.
+    Set(u64),
 }
 
 impl RawSource {
@@ -156,6 +167,7 @@ impl RawSource {
             #[cfg(windows)]
             #[allow(clippy::unnecessary_cast)]
             RawSource::Socket(socket) => socket as u64,
+            RawSource::Set(id) => id,
         }
     }
 
@@ -165,19 +177,19 @@ impl RawSource {
     pub fn fd(self) -> Option<RawFd> {
         match self {
             RawSource::Fd(fd) => Some(fd),
+            RawSource::Set(_) => None,
         }
     }
 }
 
 impl fmt::Display for RawSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        #[cfg(not(any(unix, target_os = "wasi", windows)))]
-        let _ = &f;
         match *self {
             #[cfg(any(unix, target_os = "wasi"))]
             RawSource::Fd(fd) => write!(f, "descriptor {fd}"),
             #[cfg(windows)]
             RawSource::Socket(socket) => write!(f, "socket {socket}"),
+            RawSource::Set(id) => write!(f, "set {id}"),
         }
     }
 }
@@ -191,6 +203,41 @@ impl PartialEq<RawFd> for RawSource {
 
 /// What a registration keeps of its source.
 #[derive(Clone, Debug)]
+pub(crate) enum Member {
+    /// What the host can wait on.
+    Host(Held),
+    /// An emulated set, and its number. It ends with its owner.
+    Set(Weak<Scan>, u64),
+}
+
+impl Member {
+    pub(crate) fn raw(&self) -> RawSource {
+        match self {
+            Member::Host(held) => held.raw(),
+            Member::Set(_, id) => RawSource::Set(*id),
+        }
+    }
+
+    /// Whether it is open and can be waited on.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self {
+            Member::Host(held) => backend::check_source(held),
+            Member::Set(set, _) if set.strong_count() > 0 => Ok(()),
+            Member::Set(..) => Err(io::Error::from_raw_os_error(backend::NOT_OPEN)),
+        }
+    }
+
+    /// What tells it from another one that got its number, where the host can tell.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        match self {
+            Member::Host(held) => backend::identity(held),
+            Member::Set(_, id) => Some((u64::MAX, *id)),
+        }
+    }
+}
+
+/// What a host is given.
+#[derive(Clone, Debug)]
 pub(crate) enum Held {
     #[cfg(any(unix, target_os = "wasi"))]
     Fd(RawFd),
@@ -199,6 +246,19 @@ pub(crate) enum Held {
 }
 
 impl Held {
+    /// Something to put into a slot that is vacated at once.
+    pub(crate) fn placeholder() -> Option<Held> {
+        cfg_if::cfg_if! {
+            if #[cfg(any(unix, target_os = "wasi"))] {
+                Some(Held::Fd(0))
+            } else if #[cfg(windows)] {
+                Some(Held::Socket(0))
+            } else {
+                None
+            }
+        }
+    }
+
     pub(crate) fn raw(&self) -> RawSource {
         match *self {
             #[cfg(any(unix, target_os = "wasi"))]
@@ -227,6 +287,7 @@ impl Index {
             RawSource::Fd(fd) => usize::try_from(fd).ok(),
             #[cfg(windows)]
             RawSource::Socket(_) => None,
+            RawSource::Set(_) => None,
         };
         number.filter(|&number| number < SMALL)
     }

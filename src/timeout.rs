@@ -95,6 +95,11 @@ pub(crate) struct Until<'a> {
 }
 
 impl Until<'_> {
+    /// Does not wait.
+    #[allow(dead_code, reason = "the kernel does it where it has sets")]
+    pub(crate) const NOW: Until<'static> =
+        Until { deadline: Deadline::NOW, signals: Signals::Resume };
+
     pub(crate) fn new(timeout: Option<Duration>, signals: Signals<'_>) -> Until<'_> {
         Until { deadline: Deadline::after(timeout), signals }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::unix::{check, timespec};
 use crate::event::EpollEvent;
 use crate::flags::EpollFlags;
-use crate::source::{Held, Source};
+use crate::source::{RawSource, Source};
 use crate::timeout::{Signals, Until, milliseconds};
 
 /// The system calls on one epoll.
@@ -34,7 +34,7 @@ impl EpollFd {
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, number(source.hold()), flags.bits(), data)
+        self.control(libc::EPOLL_CTL_ADD, number(source.raw()), flags.bits(), data)
     }
 
     pub(crate) fn modify(
@@ -43,11 +43,11 @@ impl EpollFd {
         flags: EpollFlags,
         data: u64,
     ) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, number(source.hold()), flags.bits(), data)
+        self.control(libc::EPOLL_CTL_MOD, number(source.raw()), flags.bits(), data)
     }
 
     pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, number(source.hold()), 0, 0)
+        self.control(libc::EPOLL_CTL_DEL, number(source.raw()), 0, 0)
     }
 
     pub(crate) fn close(self) -> io::Result<()> {
@@ -134,9 +134,9 @@ impl EpollFd {
     }
 }
 
-fn number(source: Held) -> RawFd {
-    let Held::Fd(fd) = source;
-    fd
+/// Sets all have descriptors here: another one's name is that of nothing open.
+fn number(source: RawSource) -> RawFd {
+    source.fd().unwrap_or(-1)
 }
 
 impl AsFd for EpollFd {

@@ -12,9 +12,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::sync::Arc;
 
 use crate::flags::PollFlags;
-use crate::source::Held;
+use crate::source::{Held, Member, Source};
 use crate::timeout::Until;
 
 /// A set of sources in numbered slots and what is wanted of each, all of it
@@ -131,15 +132,27 @@ pub(crate) trait Backend: Sized + Send + Sync {
 
     fn new() -> io::Result<Self>;
 
-    /// Watches a source. The host's own errors: not open, added before.
-    fn add(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<Added>;
+    /// The set as a source: its descriptor, where it has one.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    fn as_source(set: &Arc<Self>) -> Source<'_>;
+
+    /// Watches a source. The host's own errors: not open, added before. Nothing
+    /// wanted is nothing told; `ERR` or `HUP` wanted alone are told as a level.
+    fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added>;
 
     /// Wants something else of a source, and arms it again. `NotFound` if the
     /// host does not have it.
-    fn modify(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<()>;
+    fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()>;
 
     /// Stops watching. `NotFound` if the host does not have it any more.
-    fn delete(&self, key: Key, source: &Held) -> io::Result<()>;
+    fn delete(&self, key: Key, source: &Member) -> io::Result<()>;
+
+    /// The program read or wrote until `WouldBlock`. Nothing to do where the host
+    /// saw it.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    fn rearm(&self, _key: Key) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Waits for at most `most` events. Returns with none when `until` ends it;
     /// may be spurious, never misses, and holds no lock meanwhile.
@@ -156,21 +169,26 @@ pub(crate) trait Backend: Sized + Send + Sync {
     /// delete any more.
     fn rebuild<'a>(
         &self,
-        live: impl Iterator<Item = (Key, &'a Held, PollFlags, Mode)>,
+        live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
     ) -> io::Result<()>;
 }
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, identity, process};
+pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, process};
 
 #[cfg(not(unix))]
 mod no_unix;
 #[cfg(not(unix))]
-pub(crate) use no_unix::{identity, process};
+pub(crate) use no_unix::{count, identity, process};
 
+mod edge;
+pub(crate) mod errno;
+mod nested;
 mod scan;
+pub(crate) use nested::SourceList;
+pub(crate) use scan::Scan;
 
 cfg_if::cfg_if! {
     if #[cfg(unix)] {

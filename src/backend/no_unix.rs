@@ -7,6 +7,11 @@ pub(crate) fn identity(_source: &Held) -> Option<(u64, u64)> {
     None
 }
 
+/// How many bytes there are to read: nothing tells.
+pub(crate) fn count(_source: &Held) -> Option<u64> {
+    None
+}
+
 /// There is no fork(2).
 pub(crate) fn process() -> u32 {
     0

@@ -132,8 +132,7 @@ fn poll_once(
     }
     let timeout = crate::timeout::milliseconds(left);
     // SAFETY: the array is valid.
-    let answer =
-        check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) });
+    let answer = check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) });
     if let Signals::Masked(_) = signals {
         // SAFETY: the first call filled it.
         unsafe {

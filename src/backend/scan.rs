@@ -1,4 +1,4 @@
-//! A [`Backend`] made of any [`List`].
+//! A [`Backend`] made of any [`List`](super::List), edges included.
 //!
 //! While one thread waits, the list is out of the lock and in its hands. What
 //! others change meanwhile is queued, the waiter is woken, and takes it in.
@@ -9,14 +9,19 @@
 )]
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::{Added, Backend, Caps, HostList, Key, List, Mode, Wake, check_source};
+use super::edge::Edge;
+use super::nested::{self, SourceList, Watch};
+use super::{Added, Backend, Caps, HostList, Key, List, Mode, Wake, count, errno};
 use crate::flags::PollFlags;
-use crate::source::Held;
+use crate::source::{Held, Member, Source};
 use crate::timeout::{Deadline, Until};
 
 pub(crate) struct Scan {
+    id: u64,
     state: Mutex<State>,
     /// The thread that waited has given the list back.
     turn: Condvar,
@@ -27,147 +32,493 @@ pub(crate) struct Scan {
 
 #[derive(Default)]
 struct State {
-    list: HostList,
-    /// By slot: what its registration is.
-    registered: Vec<Registered>,
+    list: SourceList,
+    /// By slot, the waker's not counted.
+    slots: Vec<Slot>,
+    /// The slots whose edge is not armed in full.
+    quiet: Vec<u32>,
+    /// The slots of other sets.
+    sets: Vec<u32>,
+    /// Found closed by a look, and not told yet.
+    closed: Vec<Key>,
     /// The list is with a thread that waits.
     busy: bool,
+    /// That thread was told to come back.
+    kicked: bool,
+    /// How many threads want to look and go.
+    visitors: u32,
     changes: Vec<Change>,
     woken: bool,
+    /// What the set's owner has to tell beside its sources: now, and from when.
+    pending: bool,
+    pending_at: Option<Instant>,
+    /// Those who wait for this set as a source.
+    observers: Vec<Arc<Wake>>,
     /// Where the next wait begins to tell, so that a small buffer starves nobody.
     cursor: usize,
+    /// Counts looks at edges.
+    look: u32,
 }
 
-struct Registered {
+/// A registration.
+struct Slot {
     generation: u32,
+    source: Member,
+    want: PollFlags,
     mode: Mode,
+    /// It is in the list.
+    listed: bool,
+    edge: Edge,
+    /// It is among the quiet ones.
+    quiet: bool,
+    /// What the last look that found it ready found, and which one it was.
+    found: (u32, PollFlags),
+    /// Its edge is to be told.
+    fires: bool,
 }
 
 enum Change {
-    Put { key: Key, source: Held, want: PollFlags, mode: Mode },
+    Put { key: Key, source: Member, want: PollFlags, mode: Mode },
     Vacate { key: Key },
+    Rearm { key: Key },
+}
+
+impl Slot {
+    fn key(&self, slot: usize) -> Key {
+        Key::new(slot as u32, self.generation)
+    }
+
+    fn count(&self) -> Option<u64> {
+        match &self.source {
+            Member::Host(held) => count(held),
+            Member::Set(..) => None,
+        }
+    }
+
+    /// What can make it tell something before its edge is due again; `None` if
+    /// the host would tell nothing but what is known.
+    fn rest(&self) -> Option<PollFlags> {
+        let told = self.edge.quiet();
+        if told.intersects(PollFlags::UNASKED) { None } else { Some(self.want - told) }
+    }
 }
 
 impl State {
     fn apply(&mut self, change: Change, first: usize) {
         match change {
-            Change::Put { key, source, want, mode } => {
-                let registered = Registered { generation: key.generation(), mode };
-                match self.registered.get_mut(key.slot()) {
-                    Some(old) => *old = registered,
-                    None => self.registered.push(registered),
-                }
-                let slot = first + key.slot();
-                self.list.put(slot, &source, want);
-                if want.is_empty() {
-                    self.list.vacate(slot);
+            Change::Put { key, source, want, mode } => self.put(key, source, want, mode, first),
+            Change::Vacate { key } => {
+                if self.is_live(key) {
+                    self.vacate(key.slot(), first);
                 }
             }
-            Change::Vacate { key } => {
-                if self.registered[key.slot()].generation == key.generation() {
-                    self.list.vacate(first + key.slot());
+            Change::Rearm { key } => {
+                if self.is_live(key) {
+                    self.slots[key.slot()].edge = Edge::default();
                 }
             }
         }
     }
 
-    /// Moves what the wait found to `out`, and says whether the waker was there.
+    fn is_live(&self, key: Key) -> bool {
+        self.slots.get(key.slot()).is_some_and(|slot| slot.generation == key.generation())
+    }
+
+    fn put(&mut self, key: Key, source: Member, want: PollFlags, mode: Mode, first: usize) {
+        let at = key.slot();
+        let listed = !want.is_empty();
+        let is_set = matches!(source, Member::Set(..));
+        if self.slots.get(at).is_some_and(|slot| slot.listed) {
+            self.vacate(at, first);
+        }
+        // A slot of its own even if it is vacant.
+        self.list.put(first + at, &source, want);
+        if !listed {
+            self.list.vacate(first + at);
+        }
+        let quiet = self.slots.get(at).is_some_and(|slot| slot.quiet);
+        let generation = key.generation();
+        let edge = Edge::default();
+        let found = (self.look, PollFlags::empty());
+        let slot =
+            Slot { generation, source, want, mode, listed, edge, quiet, found, fires: false };
+        match self.slots.get_mut(at) {
+            Some(old) => *old = slot,
+            None => self.slots.push(slot),
+        }
+        if is_set && listed {
+            self.sets.push(at as u32);
+        }
+    }
+
+    /// Takes a slot out of the list; its registration may stay.
+    fn vacate(&mut self, at: usize, first: usize) {
+        self.list.vacate(first + at);
+        let slot = &mut self.slots[at];
+        slot.listed = false;
+        slot.edge = Edge::default();
+        if matches!(slot.source, Member::Set(..)) {
+            self.sets.retain(|other| *other as usize != at);
+        }
+    }
+
+    /// Takes notice of the edges, after a look at all that is wanted.
+    fn see(&mut self, first: usize) {
+        let State { list, slots, quiet, look, .. } = self;
+        if quiet.is_empty() {
+            return;
+        }
+        *look = look.wrapping_add(1);
+        for (at, flags) in list.ready() {
+            if at >= first {
+                slots[at - first].found = (*look, flags);
+            }
+        }
+        let now = Instant::now();
+        quiet.retain(|&at| {
+            let slot = &mut slots[at as usize];
+            let (seen, flags) = slot.found;
+            let flags = if seen == *look { flags } else { PollFlags::empty() };
+            let mut edge = std::mem::take(&mut slot.edge);
+            slot.fires = slot.listed && edge.see(flags, || slot.count(), now);
+            slot.edge = edge;
+            slot.quiet = slot.listed && !slot.edge.quiet().is_empty();
+            slot.quiet
+        });
+    }
+
+    /// What is ready, and to be told.
+    fn told(&self, first: usize) -> impl Iterator<Item = (usize, PollFlags)> {
+        self.list
+            .ready()
+            .filter_map(move |(at, flags)| Some((at.checked_sub(first)?, flags)))
+            .filter(|(at, _)| !self.slots[*at].quiet || self.slots[*at].fires)
+    }
+
+    /// Moves what the wait found to `out`.
     fn collect(
         &mut self,
         out: &mut Vec<(Key, PollFlags)>,
         ready: usize,
         most: usize,
         first: usize,
-    ) -> bool {
-        let State { list, registered, cursor, .. } = self;
+    ) {
+        let begin = out.len();
+        let most = most.saturating_sub(begin);
         // Too much for the buffer: begin after what was told last.
-        let begin = if ready > most { *cursor } else { 0 };
-        let mut kicked = false;
-        let mut take = |slot: usize, flags: PollFlags| match slot.checked_sub(first) {
-            None => kicked = true,
-            Some(of) if out.len() < most => {
-                out.push((Key::new(of as u32, registered[of].generation), flags));
-                *cursor = slot + 1;
-            }
-            Some(_) => {}
-        };
-        list.ready().filter(|(slot, _)| *slot >= begin).for_each(|(slot, flags)| take(slot, flags));
-        if begin > 0 {
-            let wrapped = list.ready().take_while(|(slot, _)| *slot < begin);
-            wrapped.for_each(|(slot, flags)| take(slot, flags));
+        let cursor = if ready > most { self.cursor } else { 0 };
+        let entry = |(at, flags): (usize, _)| (self.slots[at].key(at), flags);
+        out.extend(self.told(first).skip_while(|(at, _)| *at < cursor).take(most).map(entry));
+        if cursor > 0 {
+            let more = most - (out.len() - begin);
+            out.extend(self.told(first).take_while(|(at, _)| *at < cursor).take(more).map(entry));
         }
-        for &(key, flags) in out.iter() {
-            if registered[key.slot()].mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
-                list.vacate(first + key.slot());
+        let mut now = None;
+        for &(key, flags) in &out[begin..] {
+            let at = key.slot();
+            self.cursor = at + 1;
+            let slot = &mut self.slots[at];
+            if slot.mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
+                self.vacate(at, first);
+            } else if slot.mode.is_edge() {
+                let mut edge = std::mem::take(&mut slot.edge);
+                edge.tell(flags, || slot.count(), *now.get_or_insert_with(Instant::now));
+                slot.edge = edge;
+                if !slot.quiet {
+                    slot.quiet = true;
+                    self.quiet.push(at as u32);
+                }
             }
         }
-        kicked
+    }
+
+    /// Leaves in the list what is not quiet.
+    fn narrow(&mut self, first: usize) {
+        for &at in &self.quiet {
+            match self.slots[at as usize].rest() {
+                Some(rest) => self.list.set(first + at as usize, rest),
+                None => self.list.vacate(first + at as usize),
+            }
+        }
+    }
+
+    /// Undoes it.
+    fn widen(&mut self, first: usize) {
+        for &at in &self.quiet {
+            let slot = &self.slots[at as usize];
+            match slot.rest() {
+                Some(_) => self.list.set(first + at as usize, slot.want),
+                None => self.list.put(first + at as usize, &slot.source, slot.want),
+            }
+        }
+    }
+
+    /// When the next quiet edge is due.
+    fn again(&self) -> Option<Instant> {
+        self.quiet.iter().filter_map(|&at| self.slots[at as usize].edge.again()).min()
     }
 }
 
+/// What a wait is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// All that is wanted.
+    Whole,
+    /// What is not quiet.
+    Narrow,
+}
+
 impl Scan {
+    /// Its name as a source: no descriptor is that large.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the thread that has the list come back.
+    fn kick(&self, state: &mut State) -> io::Result<()> {
+        if !state.kicked {
+            self.wake.wake()?;
+            state.kicked = true;
+        }
+        Ok(())
     }
 
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.lock();
         if state.busy {
             state.changes.push(change);
-            return self.wake.wake();
+            self.kick(&mut state)?;
+        } else {
+            state.apply(change, self.first);
         }
-        state.apply(change, self.first);
-        Ok(())
+        state.observers.iter().try_for_each(|observer| observer.wake())
     }
 
     /// The lock, when no other thread has the list. `None`: the time was up first.
-    fn turn(&self, deadline: &mut Deadline) -> Option<MutexGuard<'_, State>> {
+    /// Whoever does not want to wait gets it from one who does.
+    fn turn(&self, deadline: &mut Deadline) -> io::Result<Option<MutexGuard<'_, State>>> {
         let mut state = self.lock();
-        while state.busy {
+        if deadline.left() == Some(Duration::ZERO) {
+            if state.busy {
+                state.visitors += 1;
+                let kicked = self.kick(&mut state);
+                while state.busy && kicked.is_ok() {
+                    state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                state.visitors -= 1;
+                kicked?;
+            }
+            return Ok(Some(state));
+        }
+        while state.busy || state.visitors > 0 {
             state = match deadline.left() {
                 None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     if deadline.passed() {
-                        return None;
+                        return Ok(None);
                     }
                     let waited = self.turn.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
-        Some(state)
+        Ok(Some(state))
+    }
+
+    /// One wait of the host. The lock is not held meanwhile.
+    fn wait_host<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        look: Look,
+        until: Until<'_>,
+    ) -> (MutexGuard<'a, State>, io::Result<usize>) {
+        if look == Look::Narrow {
+            state.narrow(self.first);
+        }
+        state.busy = true;
+        let mut list = std::mem::take(&mut state.list);
+        drop(state);
+
+        let waited = list.wait(until);
+
+        let mut state = self.lock();
+        state.list = list;
+        state.busy = false;
+        if look == Look::Narrow {
+            state.widen(self.first);
+        }
+        if std::mem::take(&mut state.kicked) {
+            self.wake.drain();
+        }
+        (state, waited)
+    }
+
+    /// Takes in what others changed meanwhile, and lets them go on. Whether there
+    /// was something.
+    fn go_on(&self, mut state: MutexGuard<'_, State>) -> bool {
+        let changed = !state.changes.is_empty();
+        let mut changes = std::mem::take(&mut state.changes);
+        for change in changes.drain(..) {
+            state.apply(change, self.first);
+        }
+        state.changes = changes;
+        let all = state.visitors > 0;
+        drop(state);
+        if all {
+            self.turn.notify_all();
+        } else {
+            self.turn.notify_one();
+        }
+        changed
+    }
+
+    /// Wakes those who wait for this set as a source to look again.
+    ///
+    /// `pending`: the set's owner has something to tell that is not in the set;
+    /// `at`: it will have.
+    #[allow(dead_code, reason = "for sets with timers")]
+    pub(crate) fn publish(&self, pending: bool, at: Option<Instant>) -> io::Result<()> {
+        let mut state = self.lock();
+        (state.pending, state.pending_at) = (pending, at);
+        state.observers.iter().try_for_each(|observer| observer.wake())
+    }
+
+    /// Whether a wait would find something. Takes nothing away.
+    pub(crate) fn peek(&self) -> io::Result<bool> {
+        let until = Until::NOW;
+        let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(false) };
+        let (mut state, waited) = self.wait_host(state, Look::Whole, until);
+        state.see(self.first);
+        let mut something = false;
+        let mut closed = Vec::new();
+        for (at, flags) in state.told(self.first) {
+            match flags.contains(PollFlags::NVAL) {
+                true => closed.push(at),
+                false => something = true,
+            }
+        }
+        for at in closed {
+            let key = state.slots[at].key(at);
+            state.vacate(at, self.first);
+            state.closed.push(key);
+        }
+        something |= state.pending || state.pending_at.is_some_and(|at| at <= Instant::now());
+        self.go_on(state);
+        waited.map(|_| something)
+    }
+
+    /// From now on a change of this set, or of one in it, wakes the watcher.
+    pub(crate) fn observe(self: &Arc<Scan>, watch: &mut Watch<'_>) {
+        let mut state = self.lock();
+        if let Some(wake) = watch.take(Arc::clone(self)) {
+            state.observers.push(wake);
+        }
+        for &at in &state.sets {
+            if let Member::Set(set, _) = &state.slots[at as usize].source {
+                if let Some(set) = set.upgrade() {
+                    set.observe(watch);
+                }
+            }
+        }
+    }
+
+    /// Undoes it for this set alone.
+    pub(crate) fn let_go(&self, wake: &Arc<Wake>) {
+        self.lock().observers.retain(|other| !Arc::ptr_eq(other, wake));
+    }
+
+    /// What can make this set ready: its members, those of the sets in it, and
+    /// the time.
+    pub(crate) fn members(
+        &self,
+        put: &mut dyn FnMut(&Held, PollFlags),
+        again: &mut Option<Instant>,
+    ) {
+        let state = self.lock();
+        for slot in state.slots.iter().filter(|slot| slot.listed) {
+            match &slot.source {
+                Member::Host(held) => slot.rest().into_iter().for_each(|rest| put(held, rest)),
+                Member::Set(set, _) => {
+                    if let (Some(set), Some(_)) = (set.upgrade(), slot.rest()) {
+                        set.members(put, again);
+                    }
+                }
+            }
+        }
+        let times = [*again, state.again(), state.pending_at];
+        *again = times.into_iter().flatten().min();
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        nested::forget(self.id);
+    }
+}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Scan").field(&self.id).finish()
     }
 }
 
 impl Backend for Scan {
     const NAME: &'static str = HostList::NAME;
-    const CAPS: Caps = Caps { edge: false, identity: false };
+    const CAPS: Caps = Caps { edge: true, identity: false };
     type Buffer = Vec<(Key, PollFlags)>;
 
     fn new() -> io::Result<Scan> {
+        static IDS: AtomicU64 = AtomicU64::new(1 << 32);
+
         let wake = Wake::new()?;
         let mut state = State::default();
         let mut first = 0;
         if let Some(source) = wake.source() {
-            state.list.put(0, &source, PollFlags::IN);
+            state.list.put(0, &Member::Host(source), PollFlags::IN);
             first = 1;
         }
-        Ok(Scan { state: Mutex::new(state), turn: Condvar::new(), wake, first })
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Ok(Scan { id, state: Mutex::new(state), turn: Condvar::new(), wake, first })
     }
 
-    fn add(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<Added> {
-        check_source(source)?;
+    fn as_source(set: &Arc<Scan>) -> Source<'_> {
+        Source::of_set(set)
+    }
+
+    fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
+        source.check()?;
+        if let Member::Set(_, inner) = source {
+            let error = match *inner {
+                id if id == self.id => Some(errno::INVALID),
+                id if !nested::nest(self.id, id) => Some(errno::LOOP),
+                _ => None,
+            };
+            if let Some(error) = error {
+                return Err(io::Error::from_raw_os_error(error));
+            }
+        }
         self.change(Change::Put { key, source: source.clone(), want, mode })?;
         Ok(Added::Watched)
     }
 
-    fn modify(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<()> {
-        check_source(source)?;
+    fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
+        source.check()?;
         self.change(Change::Put { key, source: source.clone(), want, mode })
     }
 
-    fn delete(&self, key: Key, _source: &Held) -> io::Result<()> {
+    fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
+        if let Member::Set(_, inner) = source {
+            nested::part(self.id, *inner);
+        }
         self.change(Change::Vacate { key })
+    }
+
+    fn rearm(&self, key: Key) -> io::Result<()> {
+        self.change(Change::Rearm { key })
     }
 
     fn wait(
@@ -178,41 +529,56 @@ impl Backend for Scan {
     ) -> io::Result<()> {
         out.clear();
         let mut deadline = until.deadline;
+        let mut look = Look::Whole;
         loop {
-            let Some(mut state) = self.turn(&mut deadline) else { return Ok(()) };
+            let Some(mut state) = self.turn(&mut deadline)? else { return Ok(()) };
             let woken = std::mem::take(&mut state.woken);
-            state.busy = true;
-            let mut list = std::mem::take(&mut state.list);
-            drop(state);
+            let quiet = !state.quiet.is_empty();
+            out.extend(state.closed.drain(..).map(|key| (key, PollFlags::NVAL)));
 
-            let this = if woken { Deadline::NOW } else { deadline };
-            let waited = list.wait(Until { deadline: this, signals: until.signals });
+            let this = match look {
+                _ if woken || !out.is_empty() => Deadline::NOW,
+                // What is quiet may be so no longer.
+                Look::Whole if quiet => Deadline::NOW,
+                Look::Whole => deadline,
+                Look::Narrow => match state.again() {
+                    Some(again) => deadline.or_at(Some(again), Instant::now()),
+                    None => deadline,
+                },
+            };
+            let until = Until { deadline: this, signals: until.signals };
+            let (mut state, waited) = self.wait_host(state, look, until);
 
-            let mut state = self.lock();
-            state.list = list;
-            if let Ok(ready @ 1..) = waited {
-                if state.collect(out, ready, most, self.first) {
-                    self.wake.drain();
+            let mut next = Look::Whole;
+            if let Ok(ready) = waited {
+                let first = self.first;
+                let is_quiet = |at: usize| at >= first && state.slots[at - first].quiet;
+                if look == Look::Narrow && state.list.ready().any(|(at, _)| is_quiet(at)) {
+                    // An edge tells all that its source is ready for: look.
+                    self.go_on(state);
+                    look = Look::Whole;
+                    continue;
                 }
-            }
-            let changes = std::mem::take(&mut state.changes);
-            let changed = !changes.is_empty();
-            for change in changes {
-                state.apply(change, self.first);
+                if look == Look::Whole && quiet {
+                    state.see(first);
+                    next = Look::Narrow;
+                }
+                if ready > 0 {
+                    state.collect(out, ready, most, first);
+                }
             }
             state.woken |= woken;
             if waited.is_ok() && std::mem::take(&mut state.woken) {
                 out.push((Key::WAKE, PollFlags::empty()));
             }
-            state.busy = false;
-            drop(state);
-            self.turn.notify_one();
+            let changed = self.go_on(state);
 
-            let ready = waited?;
-            // A wait that only took in changes goes on.
-            if !out.is_empty() || (ready == 0 && !changed) || deadline.passed() {
+            // A wait that only took in changes goes on, and so does one for edges.
+            let over = waited? == 0 && !changed && !quiet;
+            if !out.is_empty() || over || deadline.passed() {
                 return Ok(());
             }
+            look = if changed { Look::Whole } else { next };
         }
     }
 
@@ -223,13 +589,13 @@ impl Backend for Scan {
     fn wake(&self) -> io::Result<()> {
         let mut state = self.lock();
         state.woken = true;
-        if state.busy { self.wake.wake() } else { Ok(()) }
+        if state.busy { self.kick(&mut state) } else { Ok(()) }
     }
 
     /// Nothing is left behind in a host that keeps nothing.
     fn rebuild<'a>(
         &self,
-        _live: impl Iterator<Item = (Key, &'a Held, PollFlags, Mode)>,
+        _live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
     ) -> io::Result<()> {
         Ok(())
     }

@@ -101,6 +101,19 @@ pub(crate) fn identity(source: &Held) -> Option<(u64, u64)> {
     Some((stat.st_dev as u64, stat.st_ino as u64))
 }
 
+/// How many bytes there are to read, where the host counts them. Looks only.
+#[cfg_attr(
+    all(target_os = "linux", not(readiness_backend = "poll")),
+    allow(dead_code, reason = "the kernel has edges")
+)]
+pub(crate) fn count(source: &Held) -> Option<u64> {
+    let Held::Fd(fd) = *source;
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes an int, or fails.
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) }).ok()?;
+    u64::try_from(count).ok()
+}
+
 /// Which process this is: another one after fork(2).
 pub(crate) fn process() -> u32 {
     std::process::id()

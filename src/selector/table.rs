@@ -4,11 +4,11 @@ use super::event::{Event, Ready};
 use super::{Interest, Mode};
 use crate::backend::Key;
 use crate::flags::PollFlags;
-use crate::source::{Held, Index, RawSource};
+use crate::source::{Index, Member, RawSource};
 
 pub(super) struct Entry {
     pub(super) token: u64,
-    pub(super) source: Held,
+    pub(super) source: Member,
     pub(super) interest: Interest,
     pub(super) mode: Mode,
     /// What tells the source from another one with its number, if the host does not.

@@ -1,14 +1,15 @@
 //! epoll as the [`Backend`] of Linux and Android.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 
-use super::EpollFd;
+use super::{EpollFd, number};
 use crate::backend::unix::{Wake, check};
 use crate::backend::{Added, Backend, Caps, Key, Mode};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
-use crate::source::Held;
+use crate::source::{Member, Source};
 use crate::timeout::Until;
 
 pub(crate) struct EpollSet {
@@ -36,12 +37,11 @@ impl EpollSet {
     fn control(
         &self,
         operation: libc::c_int,
-        source: &Held,
+        source: &Member,
         flags: EpollFlags,
         key: Key,
     ) -> io::Result<()> {
-        let Held::Fd(fd) = *source;
-        self.epoll.control(operation, fd, flags.bits(), bits(key))
+        self.epoll.control(operation, number(source.raw()), flags.bits(), bits(key))
     }
 
     fn add_wake(epoll: &EpollFd, wake: &Wake) -> io::Result<()> {
@@ -61,7 +61,11 @@ impl Backend for EpollSet {
         Ok(EpollSet { epoll, wake })
     }
 
-    fn add(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<Added> {
+    fn as_source(set: &Arc<EpollSet>) -> Source<'_> {
+        set.epoll.as_fd().into()
+    }
+
+    fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
         match self.control(libc::EPOLL_CTL_ADD, source, flags(want, mode), key) {
             // A file: poll(2) would say that it is always ready.
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(Added::AlwaysReady),
@@ -69,11 +73,11 @@ impl Backend for EpollSet {
         }
     }
 
-    fn modify(&self, key: Key, source: &Held, want: PollFlags, mode: Mode) -> io::Result<()> {
+    fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, source, flags(want, mode), key)
     }
 
-    fn delete(&self, key: Key, source: &Held) -> io::Result<()> {
+    fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, source, EpollFlags::empty(), key)
     }
 
@@ -99,12 +103,12 @@ impl Backend for EpollSet {
 
     fn rebuild<'a>(
         &self,
-        live: impl Iterator<Item = (Key, &'a Held, PollFlags, Mode)>,
+        live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
     ) -> io::Result<()> {
         let new = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         EpollSet::add_wake(&new, &self.wake)?;
         for (key, source, want, mode) in live {
-            let Held::Fd(fd) = *source;
+            let fd = number(source.raw());
             // One that was closed meanwhile is gone from the old set too.
             let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
         }

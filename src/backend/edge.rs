@@ -1,0 +1,203 @@
+//! Edges where the host tells levels only. One rule for both directions.
+//!
+//! **An edge is never lost; at worst it is told more than once, or late by a
+//! bounded time.** A source is told when it is added, when it is modified, and
+//! when it is seen to become ready. What was told is quiet until it is armed
+//! again: by being seen not ready, by a change of the source's count, where the
+//! host counts, or by hand. While none of these happens and it is still ready, it
+//! is told again after 1 ms, then 2, doubling to 256 ms.
+
+use std::time::{Duration, Instant};
+
+use crate::flags::PollFlags;
+
+const FIRST: Duration = Duration::from_millis(1);
+const LAST: Duration = Duration::from_millis(256);
+
+/// The edge of one source. A new one is armed.
+#[derive(Debug, Default)]
+pub(crate) struct Edge {
+    write: Half,
+    /// And whatever else there is.
+    read: Half,
+}
+
+/// One direction, so that traffic in the other does not tell it ever anew.
+#[derive(Debug)]
+struct Half {
+    /// Told, and seen ready ever since.
+    told: PollFlags,
+    /// How much there was to read then.
+    count: Option<u64>,
+    /// When to tell it again, and how long that was put off.
+    again: Option<(Instant, Duration)>,
+}
+
+impl Default for Half {
+    fn default() -> Half {
+        Half { told: PollFlags::empty(), count: None, again: None }
+    }
+}
+
+const WRITE: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND);
+
+impl Edge {
+    /// What need not be waited for until [`again`](Edge::again).
+    pub(crate) fn quiet(&self) -> PollFlags {
+        self.read.told | self.write.told
+    }
+
+    /// When it is told again, if nothing arms it before.
+    pub(crate) fn again(&self) -> Option<Instant> {
+        let read = self.read.again.map(|(at, _)| at);
+        let write = self.write.again.map(|(at, _)| at);
+        read.into_iter().chain(write).min()
+    }
+
+    /// Takes notice of what the source is ready for now, of all that is wanted.
+    /// Whether that is to be told.
+    pub(crate) fn see(
+        &mut self,
+        ready: PollFlags,
+        count: impl FnOnce() -> Option<u64>,
+        now: Instant,
+    ) -> bool {
+        let write = self.write.see(ready & WRITE, || None, now);
+        let read = self.read.see(ready - WRITE, count, now);
+        read || write
+    }
+
+    /// Takes notice of what was told.
+    pub(crate) fn tell(
+        &mut self,
+        ready: PollFlags,
+        count: impl FnOnce() -> Option<u64>,
+        now: Instant,
+    ) {
+        self.write.tell(ready & WRITE, || None, now);
+        self.read.tell(ready - WRITE, count, now);
+    }
+}
+
+impl Half {
+    fn see(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<u64>, now: Instant) -> bool {
+        self.told &= ready;
+        if self.told.is_empty() {
+            self.again = None;
+        }
+        if self.told != ready {
+            return true;
+        }
+        let Some((at, _)) = self.again else { return !ready.is_empty() };
+        if at <= now {
+            return true;
+        }
+        if self.told.intersects(PollFlags::READABLE) && count() != self.count {
+            self.again = None;
+            return true;
+        }
+        false
+    }
+
+    fn tell(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<u64>, now: Instant) {
+        let same = self.told == ready;
+        self.told = ready;
+        let put_off = match self.again {
+            _ if ready.is_empty() => {
+                self.again = None;
+                return;
+            }
+            // Told beside the other direction, before its time.
+            Some((at, _)) if same && at > now => return,
+            Some((_, before)) if same => (before * 2).min(LAST),
+            _ => FIRST,
+        };
+        self.count = if ready.intersects(PollFlags::READABLE) { count() } else { None };
+        self.again = now.checked_add(put_off).map(|at| (at, put_off));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const IN: PollFlags = PollFlags::IN;
+    const OUT: PollFlags = PollFlags::OUT;
+
+    fn uncounted() -> Option<u64> {
+        None
+    }
+
+    #[test]
+    fn fires_once_and_again_when_it_was_seen_not_ready() {
+        let now = Instant::now();
+        let mut edge = Edge::default();
+        assert!(!edge.see(PollFlags::empty(), uncounted, now));
+        assert!(edge.see(IN, uncounted, now));
+        // Not told yet: a full buffer loses nothing.
+        assert!(edge.see(IN, uncounted, now));
+        edge.tell(IN, uncounted, now);
+        assert!(!edge.see(IN, uncounted, now));
+        assert!(!edge.see(PollFlags::empty(), uncounted, now));
+        assert!(edge.see(IN, uncounted, now));
+    }
+
+    #[test]
+    fn each_direction_has_its_own_edge() {
+        let now = Instant::now();
+        let mut edge = Edge::default();
+        edge.tell(OUT, uncounted, now);
+        assert_eq!(edge.quiet(), OUT);
+        assert!(edge.see(IN | OUT, uncounted, now));
+        edge.tell(IN | OUT, uncounted, now);
+        assert!(!edge.see(OUT, uncounted, now));
+        assert_eq!(edge.quiet(), OUT);
+        assert!(edge.see(IN | OUT, uncounted, now));
+    }
+
+    #[test]
+    fn traffic_in_one_direction_does_not_tell_the_other_one_ever_anew() {
+        let mut now = Instant::now();
+        let mut edge = Edge::default();
+        let mut extra = 0;
+        edge.tell(OUT, uncounted, now);
+        for _ in 0..1000 {
+            now += MS;
+            extra += usize::from(edge.see(OUT, uncounted, now));
+            edge.tell(IN | OUT, uncounted, now);
+        }
+        assert!(extra <= 12, "{extra} in a second");
+    }
+
+    #[test]
+    fn another_count_is_another_edge() {
+        let now = Instant::now();
+        let mut edge = Edge::default();
+        edge.tell(IN, || Some(1), now);
+        assert!(!edge.see(IN, || Some(1), now));
+        assert!(edge.see(IN, || Some(2), now));
+        edge.tell(IN, || Some(2), now);
+        assert!(!edge.see(IN, || Some(2), now));
+    }
+
+    #[test]
+    fn what_stays_ready_is_told_again_ever_more_rarely_and_never_later_than_the_last_pause() {
+        let mut now = Instant::now();
+        let mut edge = Edge::default();
+        edge.tell(IN, uncounted, now);
+        for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256] {
+            assert_eq!(edge.again(), Some(now + MS * pause));
+            assert!(!edge.see(IN, uncounted, now + MS * pause - MS / 2));
+            now += MS * pause;
+            assert!(edge.see(IN, uncounted, now));
+            edge.tell(IN, uncounted, now);
+        }
+        // Armed again, it begins anew.
+        assert!(!edge.see(PollFlags::empty(), uncounted, now));
+        assert_eq!(edge.again(), None);
+        assert!(edge.see(IN, uncounted, now));
+        edge.tell(IN, uncounted, now);
+        assert_eq!(edge.again(), Some(now + MS));
+    }
+}

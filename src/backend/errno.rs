@@ -1,0 +1,26 @@
+//! The errors of epoll_ctl(2) and kevent(2), by the platform's numbers.
+
+#![allow(dead_code, reason = "some kernels answer themselves")]
+
+cfg_if::cfg_if! {
+    if #[cfg(any(unix, target_os = "wasi"))] {
+        /// It is registered already.
+        pub(crate) const EXISTS: i32 = libc::EEXIST;
+        /// It is not registered.
+        pub(crate) const NOT_FOUND: i32 = libc::ENOENT;
+        /// It cannot be waited on: a file.
+        pub(crate) const NOT_PERMITTED: i32 = libc::EPERM;
+        pub(crate) const INVALID: i32 = libc::EINVAL;
+        /// Sets that hold each other, or too many one in the other.
+        pub(crate) const LOOP: i32 = libc::ELOOP;
+    } else {
+        // Windows' own: ERROR_ALREADY_EXISTS, ERROR_FILE_NOT_FOUND,
+        // ERROR_ACCESS_DENIED, WSAEINVAL, WSAELOOP. Where there is no host,
+        // nothing gets that far.
+        pub(crate) const EXISTS: i32 = 183;
+        pub(crate) const NOT_FOUND: i32 = 2;
+        pub(crate) const NOT_PERMITTED: i32 = 5;
+        pub(crate) const INVALID: i32 = 10022;
+        pub(crate) const LOOP: i32 = 10062;
+    }
+}

@@ -1,0 +1,316 @@
+//! The list of a wait: what the host waits on, and emulated sets, which have no
+//! descriptor and are waited on through their members.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use super::{HostList, List, Scan, Wake};
+use crate::flags::PollFlags;
+use crate::source::{Held, Member};
+use crate::timeout::{Deadline, Until};
+
+/// A [`List`] that takes sets too. Without any it is the host's.
+#[derive(Default)]
+pub(crate) struct SourceList {
+    host: HostList,
+    nested: Option<Box<Nested>>,
+}
+
+#[derive(Default)]
+struct Nested {
+    /// In order of slots. The host's slots of these are vacant.
+    sets: Vec<Entry>,
+    /// What ends the wait when a set is changed by another thread.
+    wake: Option<Arc<Wake>>,
+    /// The slots of the list; the host has more while it waits.
+    len: usize,
+    /// The sets that wake us now.
+    observed: Vec<Arc<Scan>>,
+}
+
+struct Entry {
+    slot: usize,
+    set: Weak<Scan>,
+    want: PollFlags,
+    found: PollFlags,
+}
+
+/// What a set is ready for, if it has something.
+const READY: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
+
+impl SourceList {
+    fn nested(&mut self) -> &mut Nested {
+        let len = self.host.len();
+        self.nested.get_or_insert_with(|| Box::new(Nested { len, ..Nested::default() }))
+    }
+
+    /// The host's list, without what the last wait added.
+    fn own(&mut self) -> &mut HostList {
+        if let Some(nested) = &self.nested {
+            self.host.truncate(nested.len);
+        }
+        &mut self.host
+    }
+
+    fn settle(&mut self) {
+        if let Some(nested) = &mut self.nested {
+            nested.len = self.host.len();
+        }
+    }
+
+    /// As [`List::put`].
+    pub(crate) fn put(&mut self, slot: usize, source: &Member, want: PollFlags) {
+        match source {
+            Member::Host(held) => self.own().put(slot, held, want),
+            Member::Set(set, _) => {
+                // Its place among the others, which the host passes over.
+                let own = self.own();
+                if let Some(placeholder) = Held::placeholder() {
+                    own.put(slot, &placeholder, PollFlags::empty());
+                    own.vacate(slot);
+                }
+                let entry = Entry { slot, set: Weak::clone(set), want, found: PollFlags::empty() };
+                let sets = &mut self.nested().sets;
+                let at = sets.partition_point(|other| other.slot < slot);
+                sets.insert(at, entry);
+            }
+        }
+        self.settle();
+    }
+
+    /// As [`List::set`].
+    pub(crate) fn set(&mut self, slot: usize, want: PollFlags) {
+        if let Some(nested) = &mut self.nested {
+            if let Some(entry) = nested.sets.iter_mut().find(|entry| entry.slot == slot) {
+                entry.want = want;
+                return;
+            }
+        }
+        self.own().set(slot, want);
+    }
+
+    /// As [`List::vacate`].
+    pub(crate) fn vacate(&mut self, slot: usize) {
+        if let Some(nested) = &mut self.nested {
+            nested.sets.retain(|entry| entry.slot != slot);
+        }
+        self.own().vacate(slot);
+    }
+
+    /// As [`List::len`].
+    pub(crate) fn len(&self) -> usize {
+        self.nested.as_ref().map_or_else(|| self.host.len(), |nested| nested.len)
+    }
+
+    /// As [`List::truncate`].
+    pub(crate) fn truncate(&mut self, slots: usize) {
+        if let Some(nested) = &mut self.nested {
+            nested.sets.retain(|entry| entry.slot < slots);
+        }
+        self.own().truncate(slots);
+        self.settle();
+    }
+
+    /// As [`List::compact`].
+    pub(crate) fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
+        let mut none = Vec::new();
+        self.own();
+        let SourceList { host, nested } = self;
+        let sets = nested.as_mut().map_or(&mut none, |nested| &mut nested.sets);
+        if let Some(placeholder) = Held::placeholder() {
+            for entry in sets.iter() {
+                host.put(entry.slot, &placeholder, PollFlags::empty());
+            }
+        }
+        host.compact(|from, to| {
+            if let Some(entry) = sets.iter_mut().find(|entry| entry.slot == from) {
+                entry.slot = to;
+            }
+            moved(from, to);
+        });
+        for entry in sets.iter() {
+            host.vacate(entry.slot);
+        }
+        self.settle();
+    }
+
+    /// As [`List::wait`].
+    pub(crate) fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+        match &mut self.nested {
+            Some(nested) if !nested.sets.is_empty() => {
+                self.host.truncate(nested.len);
+                let waited = nested.wait(&mut self.host, until);
+                nested.let_go();
+                waited
+            }
+            _ => self.own().wait(until),
+        }
+    }
+
+    /// As [`List::ready`].
+    pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        let sets = self.nested.as_ref().map_or(&[][..], |nested| &nested.sets);
+        let len = self.len();
+        let mut sets = sets
+            .iter()
+            .filter(|entry| !entry.found.is_empty())
+            .map(|entry| (entry.slot, entry.found))
+            .peekable();
+        let mut host = self.host.ready().take_while(move |(slot, _)| *slot < len).peekable();
+        // Both are in order of slots.
+        std::iter::from_fn(move || match (host.peek(), sets.peek()) {
+            (Some((one, _)), Some((other, _))) if other < one => sets.next(),
+            (Some(_), _) => host.next(),
+            (None, _) => sets.next(),
+        })
+    }
+}
+
+impl Nested {
+    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
+        let wake = match &self.wake {
+            Some(wake) => Arc::clone(wake),
+            None => Arc::clone(self.wake.insert(Arc::new(Wake::new()?))),
+        };
+        let mut until = until;
+        loop {
+            // From here on a change of a set wakes us.
+            let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
+            for set in self.sets.iter().filter_map(|entry| entry.set.upgrade()) {
+                set.observe(&mut watch);
+            }
+            let mut ready = self.look()?;
+
+            host.truncate(self.len);
+            let mut deadline = if ready == 0 { until.deadline } else { Deadline::NOW };
+            if ready == 0 && until.deadline.left() != Some(std::time::Duration::ZERO) {
+                let mut slot = self.len;
+                let mut put = |held: &Held, want| {
+                    host.put(slot, held, want);
+                    slot += 1;
+                };
+                if let Some(source) = wake.source() {
+                    put(&source, PollFlags::IN);
+                }
+                let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
+                let mut again: Option<Instant> = None;
+                for set in self.sets.iter().filter_map(|entry| entry.set.upgrade()) {
+                    set.observe(&mut watch);
+                    set.members(&mut put, &mut again);
+                }
+                // One that came in meanwhile has not been looked at.
+                if watch.new {
+                    continue;
+                }
+                if again.is_some() {
+                    deadline = deadline.or_at(again, Instant::now());
+                }
+            }
+
+            host.wait(Until { deadline, signals: until.signals })?;
+            let mut woken = false;
+            for (slot, _) in host.ready() {
+                if slot < self.len {
+                    ready += 1;
+                } else {
+                    woken = true;
+                }
+            }
+            if woken {
+                wake.drain();
+            }
+            if ready > 0 || until.deadline.passed() {
+                return Ok(ready);
+            }
+        }
+    }
+
+    /// Asks each set whether it has something.
+    fn look(&mut self) -> io::Result<usize> {
+        let mut ready = 0;
+        for entry in &mut self.sets {
+            entry.found = match entry.set.upgrade() {
+                None => PollFlags::NVAL,
+                Some(set) if entry.want.intersects(READY) && set.peek()? => entry.want & READY,
+                Some(_) => PollFlags::empty(),
+            };
+            ready += usize::from(!entry.found.is_empty());
+        }
+        Ok(ready)
+    }
+
+    fn let_go(&mut self) {
+        if let Some(wake) = &self.wake {
+            for set in self.observed.drain(..) {
+                set.let_go(wake);
+            }
+        }
+    }
+}
+
+/// Who is to be woken by changes of a set, and what is known to do so.
+pub(crate) struct Watch<'a> {
+    wake: &'a Arc<Wake>,
+    observed: &'a mut Vec<Arc<Scan>>,
+    /// One was added.
+    new: bool,
+}
+
+impl Watch<'_> {
+    /// The waker, if the set does not know it yet.
+    pub(crate) fn take(&mut self, set: Arc<Scan>) -> Option<Arc<Wake>> {
+        if self.observed.iter().any(|other| Arc::ptr_eq(other, &set)) {
+            return None;
+        }
+        self.observed.push(set);
+        self.new = true;
+        Some(Arc::clone(self.wake))
+    }
+}
+
+/// Which set holds which: by their numbers. Few sets hold others.
+static NESTING: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+
+/// How many sets there may be one above the other, the lowest not counted: Linux's
+/// `EP_MAX_NESTS`.
+const NESTS: usize = 4;
+
+/// Takes note that `outer` holds `inner`. `false` if that would make a loop, or
+/// go more than five deep.
+pub(crate) fn nest(outer: u64, inner: u64) -> bool {
+    /// The longest way from `id`, along `step`; more than `NESTS` if too long.
+    fn way(edges: &[(u64, u64)], id: u64, up: bool, steps: usize) -> usize {
+        if steps > NESTS {
+            return steps;
+        }
+        let next = |&(outer, inner): &(u64, u64)| match up {
+            true if inner == id => Some(outer),
+            false if outer == id => Some(inner),
+            _ => None,
+        };
+        edges.iter().filter_map(next).map(|id| way(edges, id, up, steps + 1)).max().unwrap_or(steps)
+    }
+    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    // With it in place a loop is a way without end.
+    edges.push((outer, inner));
+    let fits = way(&edges, outer, true, 0) + 1 + way(&edges, inner, false, 0) <= NESTS;
+    if !fits {
+        edges.pop();
+    }
+    fits
+}
+
+/// Takes note that `outer` does not hold `inner` any more.
+pub(crate) fn part(outer: u64, inner: u64) {
+    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(at) = edges.iter().position(|edge| *edge == (outer, inner)) {
+        edges.swap_remove(at);
+    }
+}
+
+/// Takes note that a set is gone.
+pub(crate) fn forget(id: u64) {
+    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    edges.retain(|(outer, inner)| *outer != id && *inner != id);
+}
