@@ -59,6 +59,15 @@ impl Deadline {
         }
     }
 
+    /// Takes at least `least` from here on, unless the time is up.
+    #[cfg_attr(
+        not(all(target_os = "wasi", target_env = "p1")),
+        allow(dead_code, reason = "their clocks are finer")
+    )]
+    pub(crate) fn not_less_than(&mut self, least: Duration) {
+        self.left = self.left.map(|left| left.max(least));
+    }
+
     /// Whether the time is up, by the clock.
     pub(crate) fn passed(&mut self) -> bool {
         self.refresh();

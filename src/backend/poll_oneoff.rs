@@ -17,6 +17,8 @@ use crate::source::{Held, Index, RawSource};
 use crate::timeout::{Deadline, Until};
 
 mod host;
+mod known;
+mod odd;
 
 use host::{Errno, Event, READ, Subscription, WRITE};
 
@@ -55,6 +57,8 @@ impl Wake {
 /// The flags of the two directions, by index.
 const FLAGS: [PollFlags; 2] = [PollFlags::IN, PollFlags::OUT];
 const NOWHERE: u32 = u32::MAX;
+/// Hosts that count whole milliseconds take less for nothing.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The array that `poll_oneoff` takes, and what it is made from.
 #[derive(Default)]
@@ -69,6 +73,12 @@ pub(crate) struct OneoffList {
     /// Descriptors to look at before each wait, because the host is not asked
     /// all that is wanted of them.
     looked: Vec<u32>,
+    /// The number of descriptors that are asked in both directions.
+    doubled: u32,
+    /// Some source was not asked yet, or not since it was last readable.
+    fresh: bool,
+    /// What the slots watched before they were all taken away.
+    before: Vec<u32>,
     events: Vec<Event>,
     /// Slots and their flags, by slot once the wait is over.
     ready: Vec<(u32, PollFlags)>,
@@ -121,6 +131,7 @@ impl List for OneoffList {
             Some(at) => at,
             None => self.new_descriptor(fd),
         };
+        self.fresh |= self.before.get(slot) != Some(&(fd as u32));
         let descriptor = &mut self.descriptors[at as usize];
         self.slots[slot] = Slot { descriptor: at, want, next: descriptor.first };
         descriptor.first = slot as u32;
@@ -174,6 +185,11 @@ impl List for OneoffList {
             self.slots.truncate(slots);
             return;
         }
+        self.before.clear();
+        for slot in &self.slots {
+            let descriptor = self.descriptors.get(slot.descriptor as usize);
+            self.before.push(descriptor.map_or(NOWHERE, |descriptor| descriptor.fd));
+        }
         for descriptor in self.descriptors.drain(..) {
             self.index.remove(RawSource::Fd(descriptor.fd as i32));
         }
@@ -181,6 +197,7 @@ impl List for OneoffList {
         self.vacant.clear();
         self.asked.clear();
         self.looked.clear();
+        self.doubled = 0;
     }
 
     fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
@@ -204,22 +221,49 @@ impl List for OneoffList {
 
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         self.ready.clear();
-        let mut deadline = until.deadline;
         self.look();
-        if self.asked.is_empty() {
-            if self.ready.is_empty() {
-                self.sleep(deadline)?;
-            }
-            return Ok(self.sum_up());
-        }
-        loop {
+        self.beware();
+        let mut deadline = until.deadline;
+        let mut turn = self.first_turn();
+        while !self.asked.is_empty() {
+            let asked = self.asked.len();
             let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
-            let told = self.ask(left).map_err(host::error)?;
-            self.gather(told);
-            if !self.ready.is_empty() || deadline.passed() {
-                return Ok(self.sum_up());
+            let trusted = self.trusts_host();
+            let told = match trusted {
+                true => self.ask(left).map(|told| self.gather(told)),
+                false => self.ask_warily(left, &mut turn),
+            };
+            let told = match told {
+                Ok(told) => told,
+                Err(errno) => {
+                    self.refused(errno, until.signals)?;
+                    0
+                }
+            };
+            if self.asked.len() < asked {
+                // The host would not wait for all of it: the rest was not asked.
+                deadline.refresh();
+                continue;
             }
+            if told == 0 && left.is_some_and(|left| left < MILLISECOND) && deadline.passed() {
+                self.ask_again();
+            }
+            if !self.ready.is_empty() {
+                self.ask_stdin();
+                break;
+            }
+            if deadline.passed() {
+                break;
+            }
+            if trusted {
+                self.too_early();
+            }
+            deadline.not_less_than(MILLISECOND);
         }
+        if self.ready.is_empty() {
+            self.sleep(deadline)?;
+        }
+        Ok(self.sum_up())
     }
 
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
@@ -290,15 +334,17 @@ impl OneoffList {
         if descriptor.at[direction] == NOWHERE {
             descriptor.at[direction] = self.asked.len() as u32;
             self.asked.push(host::subscription(descriptor.fd, at, direction));
+            self.doubled += u32::from(descriptor.at[1 - direction] != NOWHERE);
         }
     }
 
     fn unask(&mut self, at: u32, direction: usize) {
-        let place = &mut self.descriptors[at as usize].at[direction];
-        let hole = std::mem::replace(place, NOWHERE);
+        let descriptor = &mut self.descriptors[at as usize];
+        let hole = std::mem::replace(&mut descriptor.at[direction], NOWHERE);
         if hole == NOWHERE {
             return;
         }
+        self.doubled -= u32::from(descriptor.at[1 - direction] != NOWHERE);
         self.asked.swap_remove(hole as usize);
         let moved = self.asked.get(hole as usize).and_then(|last| host::named(last.userdata));
         if let Some((at, direction)) = moved {
@@ -374,25 +420,48 @@ impl OneoffList {
         told
     }
 
-    /// Takes in the events of a call.
-    fn gather(&mut self, told: usize) {
+    /// Takes in the events of a call, and counts those about sources.
+    fn gather(&mut self, told: usize) -> usize {
+        let mut about_sources = 0;
         for event in 0..told {
             let event = self.events[event];
-            if host::is_clock(&event) {
-                continue;
-            }
-            let Some((at, direction)) = host::named(event.userdata) else { continue };
-            let mut flags = match event.error {
-                wasi::ERRNO_SUCCESS => FLAGS[direction],
-                wasi::ERRNO_BADF => PollFlags::NVAL,
-                wasi::ERRNO_PIPE => PollFlags::HUP,
-                _ => PollFlags::ERR,
-            };
-            if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
-                flags |= PollFlags::HUP;
-            }
-            self.tell(at as u32, flags, Some(direction));
+            about_sources += usize::from(self.take_in(&event));
         }
+        about_sources
+    }
+
+    /// Whether it is about a source. The clock's is of no interest: the time is.
+    fn take_in(&mut self, event: &Event) -> bool {
+        let Some((at, direction)) = self.is_about(event) else { return false };
+        if event.error != wasi::ERRNO_SUCCESS {
+            self.refuse(at, direction, event.error);
+            return true;
+        }
+        let fd = self.descriptors[at].fd;
+        let mut flags = FLAGS[direction];
+        if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
+            flags |= PollFlags::HUP;
+            if fd == 0 && direction == WRITE {
+                // Nobody writes to standard input: the other end did, and is gone.
+                flags = PollFlags::HUP;
+            }
+        }
+        if direction == READ {
+            self.fresh = true;
+            if fd == 0 {
+                known::forget(known::STDIN_ASKED);
+            }
+        }
+        self.tell(at as u32, flags, Some(direction));
+        true
+    }
+
+    /// The descriptor and the direction that an event is about. Hosts tell of
+    /// what nobody asked.
+    fn is_about(&self, event: &Event) -> Option<(usize, usize)> {
+        let (at, direction) = host::named(event.userdata)?;
+        let asked = self.descriptors.get(at)?.at[direction] != NOWHERE;
+        asked.then_some((at, direction))
     }
 
     /// The slots of a descriptor that want a direction, or all, are ready.
@@ -427,7 +496,10 @@ impl OneoffList {
                 return Ok(());
             }
             host::poll(&[host::clock(left)], &mut self.events).map_err(host::error)?;
-            deadline.refresh();
+            if deadline.passed() {
+                return Ok(());
+            }
+            deadline.not_less_than(MILLISECOND);
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidInput,

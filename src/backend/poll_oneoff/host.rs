@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::flags::PollFlags;
+
 pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 
 /// What a descriptor may be ready for, as an index.
@@ -23,10 +25,6 @@ pub(super) fn name(at: u32, direction: usize) -> u64 {
 pub(super) fn named(name: u64) -> Option<(usize, usize)> {
     let at = (name >> 1).checked_sub(1)?;
     Some((usize::try_from(at).ok()?, (name & 1) as usize))
-}
-
-pub(super) fn is_clock(event: &Event) -> bool {
-    event.userdata == CLOCK
 }
 
 pub(super) fn subscription(fd: u32, at: u32, direction: usize) -> Subscription {
@@ -81,6 +79,15 @@ pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<us
 pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
     // SAFETY: any number may be asked about.
     Ok(unsafe { wasi::fd_fdstat_get(fd) }?.fs_filetype)
+}
+
+/// What an error that came for a source makes of it.
+pub(super) fn failure(errno: Errno, direction: usize) -> PollFlags {
+    match errno {
+        wasi::ERRNO_PIPE if direction == READ => PollFlags::HUP,
+        wasi::ERRNO_PIPE => PollFlags::HUP | PollFlags::ERR,
+        _ => PollFlags::ERR,
+    }
 }
 
 pub(super) fn error(errno: Errno) -> io::Error {

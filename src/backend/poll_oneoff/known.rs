@@ -1,0 +1,54 @@
+//! What this process has seen of its host.
+//!
+//! A host says neither its name nor what it gets wrong. It is trusted with what
+//! it was seen to do right; until then, and where it was seen to do wrong, it is
+//! asked in a way that does not depend on it.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// A wait ended for one of several sources, before the clock.
+pub(super) const WAKES_FOR_ANY: u16 = 1;
+/// It told of some sources and not of all that were asked.
+pub(super) const TELLS_SOME: u16 = 2;
+/// The shortest wait told what was ready.
+pub(super) const TELLS_AT_ONCE: u16 = 4;
+/// It told of the second direction of a descriptor.
+pub(super) const TELLS_BOTH: u16 = 8;
+/// Standard input was asked, for long enough, since it was last ready.
+pub(super) const STDIN_ASKED: u16 = 16;
+
+/// A wait for several sources went on although one was ready.
+pub(super) const WAITS_FOR_ALL: u16 = 32;
+/// A wait for one source went on although it was ready.
+pub(super) const SLEEPS: u16 = 64;
+/// It keeps silent about descriptors that are not open, or worse.
+pub(super) const HIDES_CLOSED: u16 = 128;
+
+/// It was asked about a descriptor that cannot be open.
+pub(super) const TRIED_CLOSED: u16 = 256;
+/// It was asked whether standard output is ready at once.
+pub(super) const TRIED_AT_ONCE: u16 = 512;
+
+static SEEN: AtomicU16 = AtomicU16::new(0);
+
+/// Whether all of these were seen.
+pub(super) fn all(bits: u16) -> bool {
+    SEEN.load(Ordering::Relaxed) & bits == bits
+}
+
+/// Whether any of these was seen.
+pub(super) fn any(bits: u16) -> bool {
+    SEEN.load(Ordering::Relaxed) & bits != 0
+}
+
+pub(super) fn learn(bits: u16) {
+    if !all(bits) {
+        SEEN.fetch_or(bits, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn forget(bits: u16) {
+    if any(bits) {
+        SEEN.fetch_and(!bits, Ordering::Relaxed);
+    }
+}

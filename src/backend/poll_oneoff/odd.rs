@@ -1,0 +1,333 @@
+//! What hosts get wrong, and what is done about it.
+//!
+//! | seen in | what the host does | what is done |
+//! |---|---|---|
+//! | wasmtime, wasmer, Node | one bad subscription fails the whole call | [`refused`](OneoffList::refused): each is tried alone |
+//! | wazero, WasmEdge | an event's error says so | [`refuse`](OneoffList::refuse) |
+//! | wasmtime | reading standard output, or writing standard input, is an error | it is never ready |
+//! | Node, wazero | what it cannot wait for is an error | it is always ready |
+//! | all | a file is not reported, late, or an error | never asked: [`look`](OneoffList::look) |
+//! | Node | a bad descriptor is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
+//! | Node | a wait ends at once for a bad descriptor | [`too_early`](OneoffList::too_early) |
+//! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`ask_warily`](OneoffList::ask_warily): short turns |
+//! | Node | the second direction of a descriptor is not reported | [`ask_second`](OneoffList::ask_second) |
+//! | wasi-common | when one is ready, all are reported | [`doubt`](OneoffList::doubt): each is tried alone |
+//! | Node | the shortest wait reports nothing | [`ask_again`](OneoffList::ask_again) |
+//! | wasmtime | standard input is read only once it was asked for | the same, and [`ask_stdin`](OneoffList::ask_stdin) |
+//! | WasmEdge | a descriptor and direction twice is an error | descriptors are asked once, whatever the slots |
+//! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait`](super::List::wait) |
+//! | wasmer | a wait of zero is for ever | 1 ns: [`clock`](super::host::clock) |
+//! | Node, wazero, the adapter | absolute times are wrong | never used |
+//! | all | nothing asked is an error, a hang or a trap | never sent: [`sleep`](OneoffList::sleep) |
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::host::{self, Errno, Event, READ, WRITE};
+use super::{Answer, FLAGS, MILLISECOND, NOWHERE, OneoffList, known};
+use crate::source::RawSource;
+use crate::timeout::Signals;
+
+/// Standard input is read by a thread of its own, on some hosts: the time that it
+/// gets for that.
+const READING: Duration = Duration::from_millis(5);
+
+/// The first turn and the longest, of a host that was seen to need them.
+const SHORT: (Duration, Duration) = (MILLISECOND, Duration::from_millis(16));
+/// Of a host that was not seen to need them.
+const LONG: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(256));
+
+impl OneoffList {
+    /// Before a wait for several: a host that does not tell of a bad descriptor
+    /// must not get one.
+    pub(super) fn beware(&mut self) {
+        if self.asked.len() < 2
+            || known::all(known::WAKES_FOR_ANY) && !known::any(known::HIDES_CLOSED)
+        {
+            return;
+        }
+        if !known::all(known::TRIED_CLOSED) {
+            known::learn(known::TRIED_CLOSED);
+            if tells_nothing_of_closed() {
+                known::learn(known::HIDES_CLOSED);
+            }
+        }
+        if known::any(known::HIDES_CLOSED) {
+            self.look_at_all();
+        }
+    }
+
+    /// Looks at every descriptor that is asked about.
+    fn look_at_all(&mut self) {
+        for at in 0..self.descriptors.len() {
+            if self.descriptors[at].at != [NOWHERE; 2] && self.look_once(at as u32) {
+                self.look_at(at as u32);
+            }
+        }
+    }
+
+    /// Whether the host can be asked everything at once, for any time.
+    pub(super) fn trusts_host(&self) -> bool {
+        known::all(known::WAKES_FOR_ANY) && (self.doubled == 0 || known::all(known::TELLS_BOTH))
+    }
+
+    pub(super) fn first_turn(&self) -> Duration {
+        self.turns().0
+    }
+
+    /// The first turn and the longest.
+    fn turns(&self) -> (Duration, Duration) {
+        let bad = match self.asked.len() {
+            1 => known::SLEEPS,
+            _ => known::SLEEPS | known::WAITS_FOR_ALL | known::HIDES_CLOSED,
+        };
+        let doubtful = self.doubled > 0 && !known::all(known::TELLS_BOTH);
+        if known::any(bad) || doubtful { SHORT } else { LONG }
+    }
+
+    /// A call to a host that may wait too long, tell of too much or of too little:
+    /// for one turn, after which it is asked again. The number of events.
+    #[cold]
+    pub(super) fn ask_warily(
+        &mut self,
+        left: Option<Duration>,
+        turn: &mut Duration,
+    ) -> Result<usize, Errno> {
+        let asked = self.asked.len();
+        let this = match left {
+            None if asked == 1 => None,
+            None => Some(*turn),
+            Some(left) => Some(left.min(*turn)),
+        };
+        let begin = Instant::now();
+        let told = self.ask(this)?;
+        let early = this.is_none_or(|this| begin.elapsed() < this);
+        *turn = (*turn * 2).min(self.turns().1);
+
+        let sources = self.told(told).count();
+        let long = this.is_none_or(|this| this >= MILLISECOND);
+        if sources > 0 && sources < asked {
+            known::learn(known::TELLS_SOME);
+            if early && long {
+                known::learn(known::WAKES_FOR_ANY);
+                known::forget(known::WAITS_FOR_ALL);
+            }
+        }
+        if sources > 0 && !early && long {
+            known::learn(if asked == 1 { known::SLEEPS } else { known::WAITS_FOR_ALL });
+        }
+        let second = |(event, at, direction): (Event, usize, usize)| {
+            let place = self.descriptors[at].at;
+            event.error == wasi::ERRNO_SUCCESS && place[1 - direction] < place[direction]
+        };
+        if self.told(told).any(second) {
+            known::learn(known::TELLS_BOTH);
+        }
+
+        let mut found = if sources == asked && asked > 1 && !known::all(known::TELLS_SOME) {
+            self.doubt(told)
+        } else {
+            self.gather(told)
+        };
+        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
+            found += self.ask_second();
+        }
+        if found == 0 && early && long {
+            self.too_early();
+        }
+        Ok(found)
+    }
+
+    /// The events of a call that are about sources.
+    fn told(&self, told: usize) -> impl Iterator<Item = (Event, usize, usize)> {
+        self.events[..told].iter().filter_map(|event| {
+            let (at, direction) = self.is_about(event)?;
+            Some((*event, at, direction))
+        })
+    }
+
+    /// The host told of everything. Some do so when one is ready, and then know of
+    /// no bytes: each of those is tried alone.
+    fn doubt(&mut self, told: usize) -> usize {
+        let no_bytes = |event: &Event| {
+            event.error == wasi::ERRNO_SUCCESS
+                && event.fd_readwrite.nbytes == 0
+                && event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP == 0
+        };
+        let events: Vec<_> = self.told(told).collect();
+        let mut found = 0;
+        for (event, at, direction) in events {
+            if no_bytes(&event) {
+                found += self.ask_alone(at, direction).map_or(0, |told| self.gather(told));
+            } else {
+                found += usize::from(self.take_in(&event));
+            }
+        }
+        found
+    }
+
+    fn ask_alone(&mut self, at: usize, direction: usize) -> Result<usize, Errno> {
+        let fd = self.descriptors[at].fd;
+        let one = host::subscription(fd, at as u32, direction);
+        host::poll(&[one, host::clock(shortest())], &mut self.events)
+    }
+
+    /// Asks for the second directions once more, without the first ones.
+    fn ask_second(&mut self) -> usize {
+        let mut second = Vec::new();
+        for descriptor in &self.descriptors {
+            let [read, write] = descriptor.at;
+            if read != NOWHERE && write != NOWHERE {
+                second.push(self.asked[read.max(write) as usize]);
+            }
+        }
+        second.push(host::clock(if self.ready.is_empty() { MILLISECOND } else { shortest() }));
+        host::poll(&second, &mut self.events).map_or(0, |told| self.gather(told))
+    }
+
+    /// A wait that must not take time found nothing. To be sure of it, some hosts
+    /// need a little.
+    #[cold]
+    pub(super) fn ask_again(&mut self) {
+        if !known::all(known::TRIED_AT_ONCE) {
+            known::learn(known::TRIED_AT_ONCE);
+            if tells_of_stdout_at_once() {
+                known::learn(known::TELLS_AT_ONCE);
+            }
+        }
+        let time = match self.fresh {
+            true => READING,
+            false if known::all(known::TELLS_AT_ONCE) => return,
+            false => MILLISECOND,
+        };
+        let begin = Instant::now();
+        let told = self.ask(Some(time)).map_or(0, |told| self.gather(told));
+        if told == 0 {
+            self.fresh = false;
+            if begin.elapsed() < time {
+                self.look_at_all();
+            }
+        }
+        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
+            self.ask_second();
+        }
+    }
+
+    /// Another source is ready. Standard input might be, and not know it yet.
+    pub(super) fn ask_stdin(&mut self) {
+        if !known::all(known::STDIN_ASKED) {
+            self.ask_stdin_now();
+        }
+    }
+
+    #[cold]
+    fn ask_stdin_now(&mut self) {
+        let Some(at) = self.index.get(RawSource::Fd(0)) else { return };
+        let descriptor = &self.descriptors[at as usize];
+        let first = descriptor.first;
+        if descriptor.at[READ] == NOWHERE || self.ready.iter().any(|&(slot, _)| slot == first) {
+            return;
+        }
+        known::learn(known::STDIN_ASKED);
+        let asked = [host::subscription(0, at, READ), host::clock(READING)];
+        if let Ok(told) = host::poll(&asked, &mut self.events) {
+            self.gather(told);
+        }
+    }
+
+    /// A call returned before its time with nothing: a descriptor may be bad.
+    #[cold]
+    pub(super) fn too_early(&mut self) {
+        let asked = self.asked.len();
+        self.look_at_all();
+        if self.asked.len() == asked && self.ready.is_empty() {
+            // Whatever the reason, do not spin.
+            let _ = host::poll(&[host::clock(MILLISECOND)], &mut self.events);
+        }
+    }
+
+    /// The host refused a whole call: finds out which subscriptions it meant, and
+    /// asks for them no more. An error if it meant none.
+    #[cold]
+    pub(super) fn refused(&mut self, errno: Errno, signals: Signals<'_>) -> io::Result<()> {
+        if errno == wasi::ERRNO_INTR && matches!(signals, Signals::Resume) {
+            return Ok(());
+        }
+        let asked = self.asked.len();
+        self.look_at_all();
+        if self.asked.len() < asked {
+            return Ok(());
+        }
+        host::poll(&[host::clock(shortest())], &mut self.events).map_err(host::error)?;
+        for at in 0..self.descriptors.len() {
+            for direction in [READ, WRITE] {
+                if self.descriptors[at].at[direction] != NOWHERE {
+                    if let Err(errno) = self.ask_alone(at, direction) {
+                        self.refuse(at, direction, errno);
+                    }
+                }
+            }
+        }
+        if self.asked.len() < asked { Ok(()) } else { Err(host::error(errno)) }
+    }
+
+    /// The host does not wait for this direction of a descriptor.
+    #[cold]
+    pub(super) fn refuse(&mut self, at: usize, direction: usize, errno: Errno) {
+        let index = at as u32;
+        if errno == wasi::ERRNO_BADF && host::filetype(self.descriptors[at].fd) == Err(errno) {
+            self.look_once(index);
+            self.look_at(index);
+            return;
+        }
+        let answer = &mut self.descriptors[at].answer[direction];
+        let flags = match errno {
+            wasi::ERRNO_BADF => {
+                *answer = Answer::Never;
+                None
+            }
+            wasi::ERRNO_PERM
+            | wasi::ERRNO_NOTSUP
+            | wasi::ERRNO_INVAL
+            | wasi::ERRNO_ACCES
+            | wasi::ERRNO_NOTCAPABLE => {
+                *answer = Answer::Ready;
+                Some(FLAGS[direction])
+            }
+            errno => Some(host::failure(errno, direction)),
+        };
+        if let Some(flags) = flags {
+            self.tell(index, flags, Some(direction));
+        }
+        // Until the next wait, where it has to be looked at.
+        self.unask(index, direction);
+        self.look_at(index);
+    }
+}
+
+/// The shortest wait that tells what is ready.
+fn shortest() -> Duration {
+    if known::all(known::TELLS_AT_ONCE) { Duration::ZERO } else { MILLISECOND }
+}
+
+/// Asks about a descriptor that cannot be open.
+fn tells_nothing_of_closed() -> bool {
+    let asked = [host::subscription(i32::MAX as u32, 0, READ), host::clock(Duration::ZERO)];
+    let mut events = Vec::new();
+    match host::poll(&asked, &mut events) {
+        Ok(told) => !events[..told].iter().any(|event| host::named(event.userdata).is_some()),
+        Err(_) => false,
+    }
+}
+
+/// Standard output is ready in most programs.
+fn tells_of_stdout_at_once() -> bool {
+    let asked = [host::subscription(1, 0, WRITE), host::clock(Duration::ZERO)];
+    let mut events = Vec::new();
+    host::poll(&asked, &mut events).is_ok_and(|told| {
+        let ready = |event: &Event| {
+            host::named(event.userdata).is_some() && event.error == wasi::ERRNO_SUCCESS
+        };
+        events[..told].iter().any(ready)
+    })
+}
