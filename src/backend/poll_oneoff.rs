@@ -245,7 +245,8 @@ impl List for OneoffList {
                 deadline.refresh();
                 continue;
             }
-            if told == 0 && left.is_some_and(|left| left < MILLISECOND) && deadline.passed() {
+            let short = left.is_some_and(|left| left < MILLISECOND);
+            if told == 0 && short && (left == Some(Duration::ZERO) || deadline.passed()) {
                 self.ask_again();
             }
             if !self.ready.is_empty() {
