@@ -1,0 +1,52 @@
+//! `Waker` beside mio's and polling's.
+
+use std::num::NonZero;
+
+use readiness::{Events, Selector};
+use readiness_bench::measure::paired;
+use readiness_bench::report::Report;
+
+pub fn run(report: &mut Report) {
+    let selector = Selector::new().unwrap();
+    let waker = selector.waker(1);
+    let mut events = Events::with_capacity(16);
+    let polling = polling::Poller::new().unwrap();
+    let mut polling_events = polling::Events::with_capacity(NonZero::new(16).unwrap());
+    let mut mio = mio::Poll::new().unwrap();
+    let mio_waker = mio::Waker::new(mio.registry(), mio::Token(1)).unwrap();
+    let mut mio_events = mio::Events::with_capacity(16);
+
+    let mut repeated = || {
+        waker.wake().unwrap();
+        1
+    };
+    let against_polling = paired(&mut repeated, || {
+        polling.notify().unwrap();
+        1
+    });
+    let against_mio = paired(&mut repeated, || {
+        mio_waker.wake().unwrap();
+        1
+    });
+    report.add("wake that nobody has seen yet", 1, "polling", 1.02, against_polling);
+    report.add("wake that nobody has seen yet", 1, "mio", 1.02, against_mio);
+
+    let mut wake_and_wait = || {
+        waker.wake().unwrap();
+        selector.wait(&mut events, None).unwrap() as u64
+    };
+    wake_and_wait();
+    let against_mio = paired(&mut wake_and_wait, || {
+        mio_waker.wake().unwrap();
+        mio.poll(&mut mio_events, None).unwrap();
+        1
+    });
+    let against_polling = paired(&mut wake_and_wait, || {
+        polling.notify().unwrap();
+        polling_events.clear();
+        polling.wait(&mut polling_events, None).unwrap();
+        1
+    });
+    report.add("wake and wait", 1, "mio", 1.02, against_mio);
+    report.add("wake and wait", 1, "polling", 1.02, against_polling);
+}

@@ -1,0 +1,45 @@
+//! Sources: eventfds, the cheapest that the kernel has, and socket pairs.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Lets this process open as many descriptors as its hard limit allows.
+pub fn raise_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is ours.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
+}
+
+pub fn eventfds(count: usize) -> Vec<OwnedFd> {
+    (0..count)
+        .map(|_| {
+            // SAFETY: no pointers; the kernel gives us the descriptor.
+            unsafe {
+                let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+                assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+                OwnedFd::from_raw_fd(fd)
+            }
+        })
+        .collect()
+}
+
+/// `ready` of `count` positions, spread evenly.
+pub fn chosen(count: usize, ready: usize) -> Vec<usize> {
+    (0..ready).map(|nth| (nth * 2 + 1) * count / (ready * 2)).collect()
+}
+
+pub fn fire(fd: &OwnedFd) {
+    let one = 1u64;
+    // SAFETY: eight bytes of ours.
+    unsafe { libc::write(fd.as_raw_fd(), (&raw const one).cast(), 8) };
+}
+
+pub fn drain(fd: RawFd) -> u64 {
+    let mut count = 0u64;
+    // SAFETY: eight bytes of ours.
+    unsafe { libc::read(fd, (&raw mut count).cast(), 8) };
+    count
+}
