@@ -8,7 +8,7 @@ use crate::error::not_open;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Index, RawSource};
+use crate::source::{AsSource, Index};
 use crate::timeout::{Signals, Until};
 
 /// What [`select()`] found ready: the caller's own items, in their order.
@@ -145,11 +145,11 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
 pub struct Selection {
     found: [Vec<usize>; 3],
     list: SourceList,
-    /// By slot: the source, what is wanted of it, what it answered.
-    slots: Vec<RawSource>,
+    /// If there are several lists, by slot: what is wanted of the source, what it
+    /// answered.
     wants: Vec<PollFlags>,
     got: Vec<PollFlags>,
-    /// By position over the three lists one after the other: the slot.
+    /// And by position over the lists one after the other: the slot.
     slot_of: Vec<u32>,
     index: Index,
 }
@@ -197,18 +197,18 @@ impl Selection {
             found.clear();
         }
         self.list.truncate(0);
-        self.slots.clear();
         self.wants.clear();
         self.slot_of.clear();
         let mut lens = [0; 3];
-        lens[0] = self.fill(WANTS[0].0, read.into_iter());
-        lens[1] = self.fill(WANTS[1].0, write.into_iter());
-        lens[2] = self.fill(WANTS[2].0, except.into_iter());
-        match lens {
-            [_, 0, 0] => self.wait_one(0, until),
-            [0, _, 0] => self.wait_one(1, until),
-            [0, 0, _] => self.wait_one(2, until),
-            lens => self.wait_several(lens, until),
+        lens[0] = self.fill(0, read.into_iter(), None);
+        let first = (lens[0] > 0).then_some(0);
+        lens[1] = self.fill(1, write.into_iter(), first);
+        let first = first.or((lens[1] > 0).then_some(1));
+        lens[2] = self.fill(2, except.into_iter(), first);
+        if self.slot_of.is_empty() {
+            self.wait_one(first.unwrap_or(2), until)
+        } else {
+            self.wait_several(lens, until)
         }
     }
 
@@ -216,29 +216,30 @@ impl Selection {
     /// gets a slot an item; sources of later ones share the slots that are there.
     fn fill<'a, T: AsSource + ?Sized + 'a>(
         &mut self,
-        want: PollFlags,
+        which: usize,
         sources: impl Iterator<Item = &'a T>,
+        first: Option<usize>,
     ) -> usize {
-        let Selection { list, slots, wants, slot_of, index, .. } = self;
-        let before = slot_of.len();
-        if before == 0 {
-            for source in sources {
-                let source = source.as_source();
-                let slot = slots.len();
-                list.put(slot, &source.hold(), want);
-                slots.push(source.raw());
-                slot_of.push(slot as u32);
-            }
-            wants.resize(slots.len(), want);
-            return slots.len();
-        }
+        let Selection { list, wants, slot_of, index, .. } = self;
+        let (want, _) = WANTS[which];
+        let Some(first) = first else {
+            list.extend(sources.map(|source| source.as_source().hold()), want);
+            return list.len();
+        };
         let mut sources = sources.peekable();
         if sources.peek().is_none() {
             return 0;
         }
-        for (slot, source) in slots.iter().enumerate() {
-            index.insert(*source, slot as u32);
+        if slot_of.is_empty() {
+            wants.resize(list.len(), WANTS[first].0);
+            slot_of.extend(0..list.len() as u32);
         }
+        for slot in 0..list.len() {
+            if let Some(source) = list.source(slot) {
+                index.insert(source, slot as u32);
+            }
+        }
+        let before = slot_of.len();
         for source in sources {
             let source = source.as_source();
             let slot = match index.get(source.raw()) {
@@ -248,9 +249,8 @@ impl Selection {
                     slot
                 }
                 None => {
-                    let slot = slots.len();
+                    let slot = list.len();
                     list.put(slot, &source.hold(), want);
-                    slots.push(source.raw());
                     wants.push(want);
                     index.insert(source.raw(), slot as u32);
                     slot as u32
@@ -258,8 +258,10 @@ impl Selection {
             };
             slot_of.push(slot);
         }
-        for source in slots.iter() {
-            index.remove(*source);
+        for slot in 0..list.len() {
+            if let Some(source) = list.source(slot) {
+                index.remove(source);
+            }
         }
         slot_of.len() - before
     }
@@ -267,26 +269,20 @@ impl Selection {
     /// One list: what is ready is in its order already.
     fn wait_one(&mut self, which: usize, until: Until<'_>) -> io::Result<()> {
         let (_, take) = WANTS[which];
-        let Selection { found, list, slots, .. } = self;
+        let Selection { found, list, .. } = self;
         let found = &mut found[which];
-        let waited = wait_for_any(list, until, |slot, flags| {
-            if flags.contains(PollFlags::NVAL) {
-                return Err(not_open("select", slots[slot]));
-            }
+        wait_for_any(list, until, |slot, flags| {
             let ready = flags.intersects(take);
             if ready {
                 found.push(slot);
             }
-            Ok(ready)
-        });
-        if waited.is_err() {
-            found.clear();
-        }
-        waited
+            ready
+        })
+        .inspect_err(|_| found.clear())
     }
 
     fn wait_several(&mut self, lens: [usize; 3], until: Until<'_>) -> io::Result<()> {
-        let Selection { found, list, slots, wants, got, slot_of, .. } = self;
+        let Selection { found, list, wants, got, slot_of, .. } = self;
         // What each slot's lists take.
         for want in wants.iter_mut() {
             *want = WANTS
@@ -295,13 +291,10 @@ impl Selection {
                 .fold(PollFlags::empty(), |all, (_, take)| all | *take);
         }
         got.clear();
-        got.resize(slots.len(), PollFlags::empty());
+        got.resize(wants.len(), PollFlags::empty());
         wait_for_any(list, until, |slot, flags| {
-            if flags.contains(PollFlags::NVAL) {
-                return Err(not_open("select", slots[slot]));
-            }
             got[slot] = flags & wants[slot];
-            Ok(!got[slot].is_empty())
+            !got[slot].is_empty()
         })?;
 
         let mut slot_of = slot_of.iter();
@@ -322,7 +315,7 @@ impl Selection {
 fn wait_for_any(
     list: &mut SourceList,
     mut until: Until<'_>,
-    mut each: impl FnMut(usize, PollFlags) -> io::Result<bool>,
+    mut each: impl FnMut(usize, PollFlags) -> bool,
 ) -> io::Result<()> {
     loop {
         if list.wait(until)? == 0 {
@@ -330,7 +323,12 @@ fn wait_for_any(
         }
         let mut any = false;
         for (slot, flags) in list.ready() {
-            any |= each(slot, flags)?;
+            match list.source(slot) {
+                Some(source) if flags.contains(PollFlags::NVAL) => {
+                    return Err(not_open("select", source));
+                }
+                _ => any |= each(slot, flags),
+            }
         }
         if any {
             return Ok(());

@@ -143,6 +143,16 @@ pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
     }
 }
 
+/// The same if nothing has to be rounded: the cheaper calls will do.
+#[cfg(unix)]
+pub(crate) fn whole_milliseconds(left: Option<Duration>) -> Option<i32> {
+    match left {
+        None => Some(-1),
+        Some(left) if left.subsec_nanos() % 1_000_000 == 0 => i32::try_from(left.as_millis()).ok(),
+        Some(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use super::unix::{check, timespec};
 use crate::event::EpollEvent;
 use crate::flags::EpollFlags;
 use crate::source::{RawSource, Source};
-use crate::timeout::{Signals, Until, milliseconds};
+use crate::timeout::{Signals, Until, milliseconds, whole_milliseconds};
 
 /// The system calls on one epoll.
 #[derive(Debug)]
@@ -57,17 +57,14 @@ impl EpollFd {
 
     /// Fills the front of `events`.
     pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
-        until.run(|left| match (left, until.signals) {
-            (None | Some(Duration::ZERO), Signals::Resume | Signals::Report) => {
-                self.wait_whole(events, left)
-            }
+        until.run(|left| match (whole_milliseconds(left), until.signals) {
+            (Some(timeout), Signals::Resume | Signals::Report) => self.wait_whole(events, timeout),
             (_, signals) => self.wait_precise(events, left, signals),
         })
     }
 
-    fn wait_whole(&self, events: &mut [EpollEvent], left: Option<Duration>) -> io::Result<usize> {
+    fn wait_whole(&self, events: &mut [EpollEvent], timeout: i32) -> io::Result<usize> {
         let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
-        let timeout = milliseconds(left);
         // SAFETY: there is room for `most` events.
         let ready = unsafe {
             libc::epoll_wait(

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::flags::PollFlags;
-use crate::source::{Held, Member, Source};
+use crate::source::{Held, RawSource, Member, Source};
 use crate::timeout::Until;
 
 /// A set of sources in numbered slots and what is wanted of each, all of it
@@ -26,6 +26,16 @@ pub(crate) trait List: Default + Send + Sync {
 
     /// Puts a source into `slot`, which is vacant or the next new one.
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags);
+
+    /// Puts a source into each next new slot.
+    fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
+        for source in sources {
+            self.put(self.len(), &source, want);
+        }
+    }
+
+    /// The source in a slot; `None` if it is vacant.
+    fn source(&self, slot: usize) -> Option<RawSource>;
 
     /// Wants something else of a slot's source. Nothing wanted still tells
     /// `ERR`, `HUP` and `NVAL`.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{HostList, List, Scan, Wake};
 use crate::flags::PollFlags;
-use crate::source::{Held, Member};
+use crate::source::{Held, Member, RawSource};
 use crate::timeout::{Deadline, Until};
 
 /// A [`List`] that takes sets too. Without any it is the host's.
@@ -31,6 +31,7 @@ struct Nested {
 
 struct Entry {
     slot: usize,
+    raw: RawSource,
     set: Weak<Scan>,
     want: PollFlags,
     found: PollFlags,
@@ -70,13 +71,38 @@ impl SourceList {
                     own.put(slot, &placeholder, PollFlags::empty());
                     own.vacate(slot);
                 }
-                let entry = Entry { slot, set: Weak::clone(set), want, found: PollFlags::empty() };
+                let set = Weak::clone(set);
+                let entry = Entry { slot, raw: source.raw(), set, want, found: PollFlags::empty() };
                 let sets = &mut self.nested().sets;
                 let at = sets.partition_point(|other| other.slot < slot);
                 sets.insert(at, entry);
             }
         }
         self.settle();
+    }
+
+    /// As [`List::extend`].
+    pub(crate) fn extend(&mut self, mut sources: impl Iterator<Item = Member>, want: PollFlags) {
+        let mut set = None;
+        let held = sources.by_ref().map_while(|source| match source {
+            Member::Host(held) => Some(held),
+            Member::Set(..) => {
+                set = Some(source);
+                None
+            }
+        });
+        self.own().extend(held, want);
+        self.settle();
+        for source in set.into_iter().chain(sources) {
+            self.put(self.len(), &source, want);
+        }
+    }
+
+    /// As [`List::source`].
+    pub(crate) fn source(&self, slot: usize) -> Option<RawSource> {
+        let sets = self.nested.as_ref().map_or(&[][..], |nested| &nested.sets);
+        let set = sets.iter().find(|entry| entry.slot == slot);
+        set.map_or_else(|| self.host.source(slot), |set| Some(set.raw))
     }
 
     /// As [`List::set`].
@@ -150,14 +176,40 @@ impl SourceList {
 
     /// As [`List::ready`].
     pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        let sets = self.nested.as_ref().map_or(&[][..], |nested| &nested.sets);
-        let len = self.len();
-        let mut sets = sets
+        match &self.nested {
+            None => Ready::Host(self.host.ready()),
+            Some(nested) => Ready::Both(nested.ready(&self.host)),
+        }
+    }
+}
+
+enum Ready<A, B> {
+    Host(A),
+    Both(B),
+}
+
+impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Ready::Host(host) => host.next(),
+            Ready::Both(both) => both.next(),
+        }
+    }
+}
+
+impl Nested {
+    fn ready(&self, host: &HostList) -> impl Iterator<Item = (usize, PollFlags)> {
+        let len = self.len;
+        let mut sets = self
+            .sets
             .iter()
             .filter(|entry| !entry.found.is_empty())
             .map(|entry| (entry.slot, entry.found))
             .peekable();
-        let mut host = self.host.ready().take_while(move |(slot, _)| *slot < len).peekable();
+        let mut host = host.ready().take_while(move |(slot, _)| *slot < len).peekable();
         // Both are in order of slots.
         std::iter::from_fn(move || match (host.peek(), sets.peek()) {
             (Some((one, _)), Some((other, _))) if other < one => sets.next(),
@@ -165,9 +217,7 @@ impl SourceList {
             (None, _) => sets.next(),
         })
     }
-}
 
-impl Nested {
     fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
         let wake = match &self.wake {
             Some(wake) => Arc::clone(wake),

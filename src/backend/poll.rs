@@ -11,8 +11,10 @@ use std::time::Duration;
 use super::List;
 use super::unix::check;
 use crate::flags::PollFlags;
-use crate::source::Held;
+use crate::source::{Held, RawSource};
 use crate::timeout::{Signals, Until};
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+use crate::timeout::whole_milliseconds;
 
 /// poll(2) passes over a negative number.
 const VACANT: RawFd = -1;
@@ -38,6 +40,19 @@ impl List for PollList {
             Some(vacant) => *vacant = entry,
             None => self.fds.push(entry),
         }
+    }
+
+    fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
+        let events = events(want);
+        self.fds.extend(sources.map(|source| {
+            let Held::Fd(fd) = source;
+            libc::pollfd { fd, events, revents: 0 }
+        }));
+    }
+
+    fn source(&self, slot: usize) -> Option<RawSource> {
+        let fd = self.fds.get(slot)?.fd;
+        (fd != VACANT).then_some(RawSource::Fd(fd))
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
@@ -105,6 +120,11 @@ fn poll_once(
     left: Option<Duration>,
     signals: Signals<'_>,
 ) -> io::Result<libc::c_int> {
+    if let (Some(timeout), Signals::Resume | Signals::Report) = (whole_milliseconds(left), signals)
+    {
+        // SAFETY: the array is valid.
+        return check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) });
+    }
     let timeout = left.map(super::unix::timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), |time| time as *const _);
     let mask = match signals {

@@ -139,6 +139,11 @@ impl List for OneoffList {
         self.look_at(at);
     }
 
+    fn source(&self, slot: usize) -> Option<RawSource> {
+        let at = self.slots.get(slot)?.descriptor;
+        (at != NOWHERE).then(|| RawSource::Fd(self.descriptors[at as usize].fd as i32))
+    }
+
     fn set(&mut self, slot: usize, want: PollFlags) {
         let want = want & (PollFlags::IN | PollFlags::OUT);
         let slot = &mut self.slots[slot];

@@ -5,7 +5,7 @@ use std::io;
 
 use super::List;
 use crate::flags::PollFlags;
-use crate::source::Held;
+use crate::source::{Held, RawSource};
 use crate::timeout::Until;
 
 /// The error of a call on a source that is not open.
@@ -50,6 +50,9 @@ impl List for NoList {
     const NAME: &'static str = "unsupported";
 
     fn put(&mut self, _slot: usize, _source: &Held, _want: PollFlags) {}
+    fn source(&self, _slot: usize) -> Option<RawSource> {
+        None
+    }
     fn set(&mut self, _slot: usize, _want: PollFlags) {}
     fn vacate(&mut self, _slot: usize) {}
     fn len(&self) -> usize {

@@ -211,6 +211,11 @@ impl List for WinsockList {
         self.changed = true;
     }
 
+    fn source(&self, slot: usize) -> Option<RawSource> {
+        let socket = self.slots.get(slot)?.socket;
+        (socket != INVALID_SOCKET).then_some(RawSource::Socket(socket as _))
+    }
+
     fn set(&mut self, slot: usize, want: PollFlags) {
         self.slots[slot].want = want;
         self.changed = true;
