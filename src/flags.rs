@@ -73,6 +73,10 @@ cfg_if::cfg_if! {
             pub const WRBAND: u16 = 0x0100;
             pub const MSG: u16 = 0x0400;
             pub const RDHUP: u16 = 0x0800;
+            // `readiness::net` tells it.
+            #[cfg(all(feature = "wasi-io", target_os = "wasi", target_env = "p1"))]
+            pub const MISSING: u16 = PRI | RDBAND | WRBAND | MSG;
+            #[cfg(not(all(feature = "wasi-io", target_os = "wasi", target_env = "p1")))]
             pub const MISSING: u16 = PRI | RDBAND | WRBAND | MSG | RDHUP;
         }
     }
@@ -94,7 +98,7 @@ bitflags! {
     /// | `RDBAND` | yes | yes | yes | part of `IN` | never |
     /// | `WRBAND` | yes | yes | yes | never | never |
     /// | `MSG` | yes | never | never | never | never |
-    /// | `RDHUP` | yes | never | yes | never | never |
+    /// | `RDHUP` | yes | never | yes | never | sockets of `readiness::net` |
     ///
     /// Follows poll(2): [Linux](https://man7.org/linux/man-pages/man2/poll.2.html),
     /// [FreeBSD](https://man.freebsd.org/poll/2),

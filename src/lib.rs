@@ -38,7 +38,11 @@ mod epoll;
 mod error;
 mod event;
 mod flags;
+#[cfg(feature = "net")]
+pub mod net;
 mod poll;
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+mod pollable;
 mod select;
 mod selector;
 
@@ -52,6 +56,8 @@ pub use error::{SourceError, os_error};
 pub use event::EpollEvent;
 pub use flags::{EpollCreate, EpollFlags, PIPE_BUF, PollFlags};
 pub use poll::{Poll, PollEvent};
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+pub use pollable::Pollable;
 #[cfg(unix)]
 pub use select::pselect;
 pub use select::{Selected, Selection, select, select_interruptible, select_into};

@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 use crate::backend::{self, Scan};
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+use crate::{backend::Socket, pollable::Pollable};
 
 /// Anything that can be waited on: Python's `fileno()`.
 ///
@@ -86,6 +88,11 @@ enum Repr<'a> {
     Fd(BorrowedFd<'a>),
     #[cfg(windows)]
     Socket(BorrowedSocket<'a>),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Pollable(&'a Pollable),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    #[allow(dead_code, reason = "as below")]
+    NetSocket(&'a Socket),
     Set(&'a Arc<Scan>),
 }
 
@@ -98,6 +105,10 @@ impl<'a> Source<'a> {
             Repr::Fd(fd) => RawSource::Fd(fd.as_raw_fd()),
             #[cfg(windows)]
             Repr::Socket(socket) => RawSource::Socket(socket.as_raw_socket()),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Repr::Pollable(pollable) => RawSource::Pollable(pollable.handle()),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Repr::NetSocket(socket) => RawSource::Socket(socket.name()),
             Repr::Set(set) => RawSource::Set(set.id()),
         }
     }
@@ -109,8 +120,19 @@ impl<'a> Source<'a> {
             Repr::Fd(fd) => Member::Host(Held::Fd(fd.as_raw_fd())),
             #[cfg(windows)]
             Repr::Socket(socket) => Member::Host(Held::Socket(socket.as_raw_socket())),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Repr::Pollable(pollable) => Member::Host(Held::Pollable(pollable.clone())),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Repr::NetSocket(socket) => Member::Host(Held::NetSocket(socket.clone())),
             Repr::Set(set) => Member::Set(Arc::downgrade(set), set.id()),
         }
+    }
+
+    /// A socket of `readiness::net`.
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    #[allow(dead_code, reason = "there are some with the feature `net` on wasm32-wasip1")]
+    pub(crate) fn of_socket(socket: &'a Socket) -> Source<'a> {
+        Source(Repr::NetSocket(socket))
     }
 
     /// A set that has no descriptor.
@@ -134,6 +156,13 @@ impl<'a> From<BorrowedSocket<'a>> for Source<'a> {
     }
 }
 
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+impl<'a> From<&'a Pollable> for Source<'a> {
+    fn from(pollable: &'a Pollable) -> Source<'a> {
+        Source(Repr::Pollable(pollable))
+    }
+}
+
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.raw().fmt(f)
@@ -151,6 +180,13 @@ pub enum RawSource {
     /// A socket (Windows).
     #[cfg(windows)]
     Socket(RawSocket),
+    /// A pollable, by its handle (WASI 0.2).
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Pollable(u32),
+    /// A socket of `readiness::net`, by a number of ours that no other source has
+    /// (wasm32-wasip1 with the feature `wasi-io`).
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Socket(u32),
     /// An emulated [`Epoll`](crate::Epoll), which has no descriptor: a number that
     /// no other source of the process has or will have.
     Set(u64),
@@ -167,6 +203,8 @@ impl RawSource {
             #[cfg(windows)]
             #[allow(clippy::unnecessary_cast)]
             RawSource::Socket(socket) => socket as u64,
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(number) | RawSource::Socket(number) => number.into(),
             RawSource::Set(id) => id,
         }
     }
@@ -177,6 +215,8 @@ impl RawSource {
     pub fn fd(self) -> Option<RawFd> {
         match self {
             RawSource::Fd(fd) => Some(fd),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(_) | RawSource::Socket(_) => None,
             RawSource::Set(_) => None,
         }
     }
@@ -189,6 +229,10 @@ impl fmt::Display for RawSource {
             RawSource::Fd(fd) => write!(f, "descriptor {fd}"),
             #[cfg(windows)]
             RawSource::Socket(socket) => write!(f, "socket {socket}"),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(handle) => write!(f, "pollable {handle}"),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Socket(number) => write!(f, "socket {number}"),
             RawSource::Set(id) => write!(f, "set {id}"),
         }
     }
@@ -243,6 +287,10 @@ pub(crate) enum Held {
     Fd(RawFd),
     #[cfg(windows)]
     Socket(RawSocket),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Pollable(Pollable),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    NetSocket(Socket),
 }
 
 impl Held {
@@ -265,6 +313,10 @@ impl Held {
             Held::Fd(fd) => RawSource::Fd(fd),
             #[cfg(windows)]
             Held::Socket(socket) => RawSource::Socket(socket),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Held::Pollable(ref pollable) => RawSource::Pollable(pollable.handle()),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Held::NetSocket(ref socket) => RawSource::Socket(socket.name()),
         }
     }
 }
@@ -287,6 +339,8 @@ impl Index {
             RawSource::Fd(fd) => usize::try_from(fd).ok(),
             #[cfg(windows)]
             RawSource::Socket(_) => None,
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(_) | RawSource::Socket(_) => None,
             RawSource::Set(_) => None,
         };
         number.filter(|&number| number < SMALL)

@@ -52,6 +52,12 @@ impl Deadline {
         self.left
     }
 
+    /// When, if it is a moment of the clock.
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
     /// Reads the clock again.
     pub(crate) fn refresh(&mut self) {
         if let Some(at) = self.at {
@@ -61,7 +67,7 @@ impl Deadline {
 
     /// Takes at least `least` from here on, unless the time is up.
     #[cfg_attr(
-        not(all(target_os = "wasi", target_env = "p1")),
+        not(all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io"))),
         allow(dead_code, reason = "their clocks are finer")
     )]
     pub(crate) fn not_less_than(&mut self, least: Duration) {
@@ -115,7 +121,7 @@ impl Until<'_> {
 
     /// Calls with the time that is left until a call is not interrupted, unless
     /// the caller wants to hear of that.
-    #[cfg_attr(windows, allow(dead_code, reason = "nothing interrupts a call"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing interrupts a call"))]
     pub(crate) fn run<T>(
         mut self,
         mut call: impl FnMut(Option<Duration>) -> io::Result<T>,

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::flags::PollFlags;
-use crate::source::{Held, RawSource, Member, Source};
+use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::Until;
 
 /// A set of sources in numbered slots and what is wanted of each, all of it
@@ -193,6 +193,11 @@ mod no_unix;
 #[cfg(not(unix))]
 pub(crate) use no_unix::{count, identity, process};
 
+#[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
+mod connect;
+#[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
+pub(crate) use connect::start_connect;
+
 mod edge;
 pub(crate) mod errno;
 mod nested;
@@ -204,6 +209,13 @@ cfg_if::cfg_if! {
     if #[cfg(unix)] {
         mod poll;
         pub(crate) use poll::PollList as HostList;
+    } else if #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))] {
+        mod wasi_io;
+        pub(crate) use wasi_io::{
+            PollableList as HostList, NOT_OPEN, SignalSet, Socket, Wake, check_source,
+        };
+        #[cfg(all(feature = "net", target_env = "p1"))]
+        pub(crate) use wasi_io::{tcp, udp};
     } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
         mod poll_oneoff;
         pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source};

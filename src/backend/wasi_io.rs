@@ -1,0 +1,399 @@
+//! `wasi:io/poll` and `wasi:clocks/monotonic-clock`: WASI 0.2.
+//!
+//! - [poll](https://github.com/WebAssembly/wasi-io/blob/main/wit/poll.wit),
+//!   [monotonic-clock](https://github.com/WebAssembly/wasi-clocks/blob/main/wit/monotonic-clock.wit)
+//!
+//! A wait is one call of the host, which gets the whole list and a pollable of the
+//! clock for the timeout. It answers with at least one index, in any order. It
+//! traps on an empty list and on a pollable that was dropped: the first never
+//! gets there, and what is in a list is owned by it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use wasip2::clocks::monotonic_clock;
+use wasip2::io::poll::{Pollable as HostPollable, poll};
+
+use super::List;
+use crate::flags::PollFlags;
+use crate::source::{Held, RawSource};
+use crate::timeout::{Deadline, Until};
+
+mod descriptor;
+#[cfg(all(feature = "net", target_env = "p1"))]
+mod socket;
+
+pub(crate) use descriptor::check_descriptor;
+#[cfg(all(feature = "net", target_env = "p1"))]
+pub(crate) use socket::{tcp, udp};
+
+#[cfg(target_feature = "atomics")]
+compile_error!("a WASI 0.2 component has one thread: build without the feature `wasi-io`");
+
+/// The error of a call on a descriptor that is not open.
+pub(crate) const NOT_OPEN: i32 = libc::EBADF;
+
+#[derive(Clone, Copy)]
+pub(crate) struct SignalSet;
+
+/// Nobody else can wake a thread that waits: it is the only one.
+pub(crate) struct Wake;
+
+impl Wake {
+    pub(crate) fn new() -> io::Result<Wake> {
+        Ok(Wake)
+    }
+
+    pub(crate) fn source(&self) -> Option<Held> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "elsewhere it does something")]
+    pub(crate) fn wake(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn drain(&self) {}
+}
+
+/// Whether a source is open and can be waited on.
+pub(crate) fn check_source(source: &Held) -> io::Result<()> {
+    match source {
+        Held::Fd(fd) => check_descriptor(*fd),
+        Held::Pollable(_) => Ok(()),
+        Held::NetSocket(socket) if socket.known() == PollFlags::NVAL => {
+            Err(io::Error::from_raw_os_error(NOT_OPEN))
+        }
+        Held::NetSocket(_) => Ok(()),
+    }
+}
+
+/// What a pollable can mean: it is ready, and knows no directions.
+const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
+
+/// Of a socket, which of its pollables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "there are sockets with the feature `net` on wasm32-wasip1")]
+pub(crate) enum Side {
+    /// The socket's own: a connection that is made or comes in.
+    State,
+    Input,
+    Output,
+}
+
+/// A socket, which has several pollables and knows better than the host what it is
+/// ready for. A registration shares it and does not keep it open: when its last
+/// owner is gone it is not open, whoever still knows it.
+pub(crate) type Socket = Arc<dyn NetSocket>;
+
+pub(crate) trait NetSocket: fmt::Debug + Send + Sync {
+    /// Its number.
+    fn name(&self) -> u32;
+
+    /// What is known without asking the host; `NVAL` once it is closed.
+    fn known(&self) -> PollFlags;
+
+    /// What the host has to be asked for the rest of what is wanted.
+    fn ask(&self, want: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side));
+
+    /// The host says that one side is ready: sees whether it is, and what is known
+    /// then. It drops no pollable.
+    fn look(&self, want: PollFlags, side: Side) -> PollFlags;
+}
+
+/// The array that `poll` takes, and what its entries belong to.
+#[derive(Default)]
+pub(crate) struct PollableList {
+    slots: Vec<Slot>,
+    /// The slots whose source is looked at anew at each wait: not bare pollables.
+    others: Vec<u32>,
+    /// What the host is given: the bare pollables, kept from wait to wait, then
+    /// those that this wait alone is about.
+    asked: Vec<&'static HostPollable>,
+    /// By the same index, where an answer goes.
+    answers: Vec<(u32, Side)>,
+    /// How many are kept.
+    kept: usize,
+    /// The slots have changed since: `others` and what is kept are to be made anew.
+    stale: bool,
+    timer: Option<(Instant, HostPollable)>,
+    ready: Bits,
+    descriptors: descriptor::Descriptors,
+}
+
+struct Slot {
+    source: Option<Held>,
+    want: PollFlags,
+    got: PollFlags,
+}
+
+/// A set of slots that is read in their order.
+#[derive(Default)]
+struct Bits {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Bits {
+    fn clear(&mut self, len: usize) {
+        self.words.clear();
+        self.words.resize(len.div_ceil(64), 0);
+        self.count = 0;
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, at: usize) -> bool {
+        let (word, bit) = (&mut self.words[at / 64], 1 << (at % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        self.count += usize::from(new);
+        new
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.words.iter().enumerate().flat_map(|(at, &word)| {
+            let mut word = word;
+            std::iter::from_fn(move || {
+                let bit = word.trailing_zeros() as usize;
+                word &= word.wrapping_sub(1);
+                (bit < 64).then_some(at * 64 + bit)
+            })
+        })
+    }
+}
+
+impl List for PollableList {
+    const NAME: &'static str = "wasi_io";
+
+    fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
+        self.change();
+        let new = Slot { source: Some(source.clone()), want, got: PollFlags::empty() };
+        match self.slots.get_mut(slot) {
+            Some(vacant) => *vacant = new,
+            None => self.slots.push(new),
+        }
+    }
+
+    fn set(&mut self, slot: usize, want: PollFlags) {
+        if self.slots[slot].want != want {
+            self.change();
+            self.slots[slot].want = want;
+        }
+    }
+
+    fn vacate(&mut self, slot: usize) {
+        self.change();
+        let vacant = Slot { source: None, want: PollFlags::empty(), got: PollFlags::empty() };
+        self.slots[slot] = vacant;
+    }
+
+    fn source(&self, slot: usize) -> Option<RawSource> {
+        self.slots.get(slot)?.source.as_ref().map(Held::raw)
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn truncate(&mut self, slots: usize) {
+        if slots < self.slots.len() {
+            self.change();
+            self.slots.truncate(slots);
+        }
+    }
+
+    fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
+        self.change();
+        let (mut from, mut to) = (0, 0);
+        self.slots.retain(|slot| {
+            let stays = slot.source.is_some();
+            if stays {
+                moved(from, to);
+                to += 1;
+            }
+            from += 1;
+            stays
+        });
+    }
+
+    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+        let mut deadline = until.deadline;
+        #[cfg(all(feature = "net", target_env = "p1"))]
+        socket::sweep();
+        self.ready.clear(self.slots.len());
+        if self.stale {
+            self.keep();
+        }
+        loop {
+            self.look_at_others();
+            let done = self.wait_once(&mut deadline);
+            self.forget(self.kept);
+            if done? || self.ready.count > 0 || deadline.left().is_some() && deadline.passed() {
+                return Ok(self.ready.count);
+            }
+        }
+    }
+
+    fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        self.ready.iter().filter_map(|slot| Some((slot, self.slots.get(slot)?.got)))
+    }
+}
+
+impl PollableList {
+    /// Before anything is dropped: no entry of the array outlives its pollable.
+    fn change(&mut self) {
+        self.forget(0);
+        self.kept = 0;
+        self.stale = true;
+    }
+
+    fn forget(&mut self, from: usize) {
+        self.asked.truncate(from);
+        self.answers.truncate(from);
+    }
+
+    fn ask(&mut self, pollable: &HostPollable, slot: u32, side: Side) {
+        // SAFETY: a slot owns the pollable, or the socket that has it. `change`
+        // takes the entries out before a slot lets go of one, and what a socket
+        // has is taken out at the end of the wait: in between nothing else runs.
+        let pollable = unsafe { &*std::ptr::from_ref(pollable) };
+        self.asked.push(pollable);
+        self.answers.push((slot, side));
+    }
+
+    /// Makes the part of the array that stays.
+    fn keep(&mut self) {
+        self.others.clear();
+        let slots = std::mem::take(&mut self.slots);
+        for (at, slot) in slots.iter().enumerate() {
+            match &slot.source {
+                None => {}
+                Some(Held::Pollable(_)) if !slot.want.intersects(EITHER) => {}
+                Some(Held::Pollable(pollable)) => {
+                    self.ask(pollable.host(), at as u32, Side::State);
+                }
+                Some(_) => self.others.push(at as u32),
+            }
+        }
+        self.slots = slots;
+        self.kept = self.asked.len();
+        self.stale = false;
+    }
+
+    fn found(&mut self, slot: u32, flags: PollFlags) {
+        let at = slot as usize;
+        let flags = flags & (self.slots[at].want | PollFlags::UNASKED);
+        if flags.is_empty() {
+            return;
+        }
+        if self.ready.insert(at) {
+            self.slots[at].got = flags;
+        } else {
+            self.slots[at].got |= flags;
+        }
+    }
+
+    /// What is known of descriptors and sockets already, and what has to be asked.
+    fn look_at_others(&mut self) {
+        self.descriptors.clear();
+        let others = std::mem::take(&mut self.others);
+        for &slot in &others {
+            let Slot { source, want, .. } = &self.slots[slot as usize];
+            let want = *want;
+            match source {
+                Some(Held::Fd(fd)) => {
+                    let fd = *fd;
+                    match descriptor::look(fd, want) {
+                        descriptor::Look::Known(flags) => self.found(slot, flags),
+                        descriptor::Look::Ask(pollable) => self.ask(pollable, slot, Side::State),
+                        descriptor::Look::Libc => self.descriptors.push(fd, want, slot),
+                        descriptor::Look::Never => {}
+                    }
+                }
+                Some(Held::NetSocket(socket)) => {
+                    let socket = socket.clone();
+                    self.found(slot, socket.known());
+                    socket.ask(want, &mut |pollable, side| self.ask(pollable, slot, side));
+                }
+                Some(Held::Pollable(_)) | None => {}
+            }
+        }
+        self.others = others;
+    }
+
+    /// One call of the host. `true`: there was nothing to wait for.
+    fn wait_once(&mut self, deadline: &mut Deadline) -> io::Result<bool> {
+        if !self.descriptors.is_empty() {
+            return self.wait_for_descriptors(deadline);
+        }
+        if self.asked.is_empty() && self.ready.count > 0 {
+            return Ok(true);
+        }
+        let left = if self.ready.count > 0 { Some(Duration::ZERO) } else { deadline.left() };
+        match left {
+            None if self.asked.is_empty() => return Err(nothing_to_wait_for()),
+            Some(Duration::ZERO) if self.asked.is_empty() => return Ok(true),
+            _ => self.call(left, deadline.at()),
+        }
+        Ok(false)
+    }
+
+    /// Calls the host with the array and a timeout, and takes in what it answers.
+    fn call(&mut self, left: Option<Duration>, at: Option<Instant>) {
+        let indices = match left {
+            None => poll(&self.asked),
+            Some(Duration::ZERO) => self.call_with(now()),
+            Some(left) => {
+                let timer = match (self.timer.take(), at) {
+                    // The timer of the wait before, for the same moment.
+                    (Some((then, timer)), Some(at)) if then == at => timer,
+                    _ => after(left),
+                };
+                let indices = self.call_with(&timer);
+                // One that the host fired too early is of no more use.
+                if !indices.contains(&(self.asked.len() as u32)) {
+                    self.timer = at.map(|at| (at, timer));
+                }
+                indices
+            }
+        };
+        for index in indices {
+            let Some(&(slot, side)) = self.answers.get(index as usize) else { continue };
+            let Slot { source, want, .. } = &self.slots[slot as usize];
+            let flags = match source {
+                Some(Held::NetSocket(socket)) => socket.look(*want, side),
+                _ => EITHER,
+            };
+            self.found(slot, flags);
+        }
+    }
+
+    /// With one more pollable, which is taken out again.
+    fn call_with(&mut self, clock: &HostPollable) -> Vec<u32> {
+        // SAFETY: it is taken out before `clock` can be dropped.
+        self.asked.push(unsafe { &*std::ptr::from_ref(clock) });
+        let indices = poll(&self.asked);
+        self.asked.pop();
+        indices
+    }
+}
+
+fn nothing_to_wait_for() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "nothing to wait for: no source that can become ready, and no timeout",
+    )
+}
+
+/// A pollable of the clock.
+pub(crate) fn after(left: Duration) -> HostPollable {
+    monotonic_clock::subscribe_duration(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A pollable that is always ready, made once. A timer of zero, because at one of
+/// those wasmtime lets its sockets have their turn.
+fn now() -> &'static HostPollable {
+    static NOW: OnceLock<HostPollable> = OnceLock::new();
+    NOW.get_or_init(|| monotonic_clock::subscribe_duration(0))
+}
