@@ -48,7 +48,13 @@ impl Report {
         let verdict = if cell.ratio <= cell.limit { "" } else { "  OVER" };
         println!(
             "{:46} {:>6}  against {:22} {:6.3} (limit {:5.2}, spread {:5.3}, ours {:9.0} {}){verdict}",
-            cell.case, cell.size, cell.against, cell.ratio, cell.limit, cell.spread, cell.ours,
+            cell.case,
+            cell.size,
+            cell.against,
+            cell.ratio,
+            cell.limit,
+            cell.spread,
+            cell.ours,
             cell.unit
         );
         self.cells.push(cell);
@@ -78,7 +84,13 @@ impl Report {
             let _ = write!(
                 page,
                 "<tr{class}><td>{}<td>{}<td>{}<td>{:.3}<td>{:.2}<td>{:.3}<td>{:.0} {}",
-                cell.case, cell.size, cell.against, cell.ratio, cell.limit, cell.spread, cell.ours,
+                cell.case,
+                cell.size,
+                cell.against,
+                cell.ratio,
+                cell.limit,
+                cell.spread,
+                cell.ours,
                 cell.unit
             );
         }

@@ -99,13 +99,7 @@ fn poll(report: &mut Report, case: &str, fds: &[OwnedFd], timeout: Option<Durati
 }
 
 /// select(2) with sets large enough: the system call itself, for glibc's has 1,024.
-fn select(
-    report: &mut Report,
-    case: &str,
-    fds: &[OwnedFd],
-    timeout: Option<Duration>,
-    limit: f64,
-) {
+fn select(report: &mut Report, case: &str, fds: &[OwnedFd], timeout: Option<Duration>, limit: f64) {
     let mut selection = Selection::new();
     let most = fds.iter().map(|fd| fd.as_raw_fd()).max().unwrap() as usize + 1;
     let mut set = vec![0u64; most.div_ceil(64)];

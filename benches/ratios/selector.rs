@@ -101,7 +101,10 @@ fn rounds(
         let mut left = ready.len();
         while left > 0 {
             left -= selector.wait(&mut events, timeout).unwrap();
-            sum += events.iter().map(|event| drain(fds[event.token() as usize].as_raw_fd())).sum::<u64>();
+            sum += events
+                .iter()
+                .map(|event| drain(fds[event.token() as usize].as_raw_fd()))
+                .sum::<u64>();
         }
         sum
     };
@@ -157,7 +160,10 @@ fn rounds(
             while left > 0 {
                 polling_events.clear();
                 left -= polling.wait(&mut polling_events, timeout).unwrap();
-                sum += polling_events.iter().map(|event| drain(others[event.key].as_raw_fd())).sum::<u64>();
+                sum += polling_events
+                    .iter()
+                    .map(|event| drain(others[event.key].as_raw_fd()))
+                    .sum::<u64>();
             }
             sum
         },

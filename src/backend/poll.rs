@@ -12,9 +12,9 @@ use super::List;
 use super::unix::check;
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
-use crate::timeout::{Signals, Until};
 #[cfg(not(any(target_os = "macos", target_os = "ios")))]
 use crate::timeout::whole_milliseconds;
+use crate::timeout::{Signals, Until};
 
 /// poll(2) passes over a negative number.
 const VACANT: RawFd = -1;

@@ -1,0 +1,45 @@
+//! Sockets over `wasi:sockets`, which a list can wait for.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wasip2::io::poll::Pollable as HostPollable;
+
+mod convert;
+pub(crate) mod tcp;
+pub(crate) mod udp;
+
+pub(super) use tcp::sweep;
+
+/// A new socket's name. They begin where no descriptor and no handle is, and
+/// none comes back before two thousand million others.
+fn new_name() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed) | 1 << 31
+}
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// std refuses a timeout of zero too.
+fn not_zero(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+    match timeout {
+        Some(Duration::ZERO) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        timeout => Ok(timeout),
+    }
+}
+
+/// Waits for one pollable; `false` if the time was up first.
+fn block_on(pollable: &HostPollable, timeout: Option<Duration>) -> bool {
+    match timeout {
+        None => pollable.block(),
+        Some(timeout) => {
+            let clock = super::after(timeout);
+            return wasip2::io::poll::poll(&[pollable, &clock]).contains(&0);
+        }
+    }
+    true
+}
