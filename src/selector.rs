@@ -19,9 +19,11 @@ use crate::source::{AsSource, Member, RawSource};
 use crate::timeout::{Deadline, FOR_EVER, Signals, Until};
 use crate::timers::{TimerKey, Timers};
 
+mod cells;
 mod event;
 mod table;
 
+use cells::{Cells, Told};
 pub use event::{Event, Events};
 use table::{Entry, Table};
 
@@ -134,6 +136,7 @@ struct Inner {
     waiter: AtomicUsize,
     /// There are timers, or sources that are always ready.
     more_than_backend: AtomicBool,
+    cells: Cells,
     state: Mutex<State>,
 }
 
@@ -174,6 +177,7 @@ impl Selector {
             backend: HostBackend::new()?,
             waiter: AtomicUsize::new(NOBODY),
             more_than_backend: AtomicBool::new(false),
+            cells: Cells::default(),
             state: Mutex::default(),
         })))
     }
@@ -377,26 +381,30 @@ impl Inner {
         }
 
         let key = state.table.reserve();
-        let always = match self.backend.add(key, &source, interest.wants(), mode) {
+        self.cells.publish(key, token, interest, mode);
+        let added = match self.backend.add(key, &source, interest.wants(), mode) {
+            Ok(Added::AlwaysReady) if was_always => Err(exists()),
+            Ok(added) => Ok(added),
+            Err(error) => Err(named("register", raw, error)),
+        };
+        let always = match added {
             Ok(added) => added == Added::AlwaysReady,
             Err(error) => {
+                self.cells.revoke(key);
                 state.table.release(key);
-                return Err(named("register", raw, error));
+                return Err(error);
             }
         };
         if let Some(old) = old {
-            if always && was_always {
-                state.table.release(key);
-                return Err(exists());
-            }
             // It was closed. A host that knows one source from another has
             // forgotten it, and would now delete the new one.
+            self.cells.revoke(old);
             let stale = state.table.remove(old);
             if let (Some(stale), false) = (stale, HostBackend::CAPS.identity) {
                 let _ = self.backend.delete(old, &stale.source);
             }
         }
-        let entry = Entry { token, source, interest, mode, identity, armed: true, always };
+        let entry = Entry { source, interest, mode, identity, always };
         state.table.insert(key, entry);
         if always {
             self.tell_waiters(state)?;
@@ -415,6 +423,8 @@ impl Inner {
     ) -> io::Result<()> {
         check_mode("modify", raw, mode)?;
         let entry = state.table.get_mut(key).ok_or_else(|| unknown("modify", raw))?;
+        (entry.interest, entry.mode) = (interest, mode);
+        self.cells.publish(key, token, interest, mode);
         let wants = interest.wants();
         let modified = if entry.always {
             // The number may be another source's by now.
@@ -430,7 +440,6 @@ impl Inner {
             }
             Err(error) => return Err(named("modify", raw, error)),
         };
-        (entry.token, entry.interest, entry.mode, entry.armed) = (token, interest, mode, true);
         state.table.set_always(key, always);
         if always {
             self.tell_waiters(state)?;
@@ -440,6 +449,7 @@ impl Inner {
 
     /// Ends a registration.
     fn remove(&self, state: &mut State, key: Key) {
+        self.cells.revoke(key);
         if let Some(entry) = state.table.remove(key) {
             if !entry.always {
                 // It may be closed, or its number another source's: gone either way.
@@ -507,10 +517,14 @@ impl Inner {
     fn look_beside(&self, until: Until<'_>) -> Deadline {
         let state = self.lock();
         let earliest = state.timers.earliest();
-        if state.table.any_always() {
-            return Deadline::NOW;
+        let mut nth = 0;
+        while let Some(key) = state.table.always(nth) {
+            nth += 1;
+            if self.cells.is_armed(key) {
+                return Deadline::NOW;
+            }
         }
-        if earliest.is_none() {
+        if earliest.is_none() && nth == 0 {
             self.more_than_backend.store(false, Ordering::SeqCst);
         }
         until.deadline.or_at(earliest, Instant::now())
@@ -518,44 +532,51 @@ impl Inner {
 
     /// Makes events of what the backend found, of timers and of wakers.
     fn take(&self, events: &mut Events) {
-        let mut state = self.lock();
-        let State { table, timers, wakers, suspect } = &mut *state;
         let Events { found, list, .. } = events;
+        let mut odd = false;
+        for (key, flags) in HostBackend::events(found) {
+            odd |=
+                flags.contains(PollFlags::NVAL) || self.cells.tell(key, flags, list) == Told::Stale;
+        }
+        if odd {
+            self.take_odd(found, list);
+        }
+        if self.more_than_backend.load(Ordering::SeqCst) {
+            self.take_beside(list);
+        }
+    }
+
+    /// Wakers, and sources that were closed.
+    #[cold]
+    fn take_odd(&self, found: &mut <HostBackend as Backend>::Buffer, list: &mut Vec<Event>) {
+        let mut state = self.lock();
+        let State { table, wakers, suspect, .. } = &mut *state;
         let mut ghost = false;
-        let mut closed = Vec::new();
         for (key, flags) in HostBackend::events(found) {
             if key == Key::WAKE {
                 wakers.retain(|waker| waker.take(list));
-                continue;
-            }
-            let Some(entry) = table.get_mut(key) else {
+            } else if table.get(key).is_none() {
                 // Late news, or a closed source whose duplicate lives: that one
                 // comes again.
                 ghost |= suspect.replace(key) == Some(key);
-                continue;
-            };
-            if flags.contains(PollFlags::NVAL) {
-                closed.push(key);
-                continue;
+            } else if flags.contains(PollFlags::NVAL) {
+                self.cells.revoke(key);
+                table.remove(key);
             }
-            entry.tell(flags, list);
-        }
-        for key in closed {
-            table.remove(key);
-        }
-        if self.more_than_backend.load(Ordering::SeqCst) {
-            self.take_beside(table, timers, list);
         }
         if ghost {
             let live = table.live().filter(|(_, entry)| !entry.always);
             let _ = self.backend.rebuild(live.map(|(key, entry)| {
-                let wants = if entry.armed { entry.interest.wants() } else { PollFlags::empty() };
+                let armed = self.cells.is_armed(key);
+                let wants = if armed { entry.interest.wants() } else { PollFlags::empty() };
                 (key, &entry.source, wants, entry.mode)
             }));
         }
     }
 
-    fn take_beside(&self, table: &mut Table, timers: &mut Timers, list: &mut Vec<Event>) {
+    fn take_beside(&self, list: &mut Vec<Event>) {
+        let mut state = self.lock();
+        let State { table, timers, .. } = &mut *state;
         if timers.earliest().is_some() {
             let now = Instant::now();
             while let Some(expired) = timers.expire(now) {
@@ -565,17 +586,20 @@ impl Inner {
         let mut nth = 0;
         while let Some(key) = table.always(nth) {
             nth += 1;
-            let Some(entry) = table.get_mut(key) else { continue };
-            if !entry.armed {
+            let Some(entry) = table.get(key) else { continue };
+            if !self.cells.is_armed(key) {
                 continue;
             }
             if entry.source.check().is_err() {
+                self.cells.revoke(key);
                 table.remove(key);
                 nth -= 1;
                 continue;
             }
-            entry.tell(PollFlags::IN | PollFlags::OUT, list);
-            entry.armed = entry.mode == Mode::Level;
+            self.cells.tell(key, PollFlags::IN | PollFlags::OUT, list);
+            if entry.mode != Mode::Level {
+                self.cells.disarm(key);
+            }
         }
     }
 }

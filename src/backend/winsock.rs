@@ -20,7 +20,7 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use super::List;
 use crate::flags::PollFlags;
-use crate::source::Held;
+use crate::source::{Held, RawSource};
 use crate::timeout::Until;
 
 /// The error of a call on what is not an open socket. WinSock has but this one.

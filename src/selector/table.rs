@@ -1,35 +1,17 @@
-//! The registrations of a `Selector`.
+//! The registrations of a `Selector`, under its lock.
 
-use super::event::{Event, Ready};
 use super::{Interest, Mode};
 use crate::backend::Key;
-use crate::flags::PollFlags;
 use crate::source::{Index, Member, RawSource};
 
 pub(super) struct Entry {
-    pub(super) token: u64,
     pub(super) source: Member,
     pub(super) interest: Interest,
     pub(super) mode: Mode,
     /// What tells the source from another one with its number, if the host does not.
     pub(super) identity: Option<(u64, u64)>,
-    /// It reports: not one-shot and reported already.
-    pub(super) armed: bool,
     /// The host does not watch it: it is always ready.
     pub(super) always: bool,
-}
-
-impl Entry {
-    pub(super) fn tell(&mut self, flags: PollFlags, list: &mut Vec<Event>) {
-        if !self.armed || self.interest.is_empty() {
-            return;
-        }
-        self.armed = !self.mode.is_oneshot();
-        let ready = Ready::of(flags, self.interest);
-        if !ready.is_empty() {
-            list.push(Event::source(self.token, ready));
-        }
-    }
 }
 
 #[derive(Default)]
@@ -117,17 +99,9 @@ impl Table {
         }
     }
 
-    /// What is always ready, by number from 0.
+    /// What is always ready, by position from 0.
     pub(super) fn always(&self, nth: usize) -> Option<Key> {
         self.always.get(nth).copied()
-    }
-
-    /// Whether one of what is always ready has something to report.
-    pub(super) fn any_always(&self) -> bool {
-        self.always
-            .iter()
-            .filter_map(|key| self.get(*key))
-            .any(|entry| entry.armed && !entry.interest.is_empty())
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = (Key, &Entry)> {

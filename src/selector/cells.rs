@@ -1,0 +1,154 @@
+//! What a wait needs of each registration, to be read without a lock.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use super::event::{Event, Ready};
+use super::{Interest, Mode};
+use crate::backend::Key;
+use crate::flags::PollFlags;
+
+/// One cell a slot, in chunks that never move: the first has 64 cells, each next
+/// one twice as many as the one before.
+#[derive(Default)]
+pub(super) struct Cells([OnceLock<Box<[Cell]>>; 26]);
+
+const FIRST: usize = 64;
+
+/// Written by whoever has the lock, read by every wait. A reader that finds the
+/// generation the same before and after has what belongs together; while a
+/// registration is modified it may see the old token with the new state.
+#[derive(Default)]
+struct Cell {
+    generation: AtomicU32,
+    state: AtomicU32,
+    token: AtomicU64,
+}
+
+/// Below these bits the interest.
+const LIVE: u32 = 1 << 8;
+/// It reports: not one-shot and reported already.
+const ARMED: u32 = 1 << 9;
+const ONESHOT: u32 = 1 << 10;
+
+/// What became of news for a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It was an event, or is not wanted.
+    Done,
+    /// There is no such registration any more.
+    Stale,
+}
+
+impl Cells {
+    fn place(slot: usize) -> (usize, usize) {
+        let place = slot.saturating_add(FIRST);
+        let chunk = place.ilog2() - FIRST.ilog2();
+        (chunk as usize, place - (FIRST << chunk))
+    }
+
+    fn get(&self, slot: usize) -> Option<&Cell> {
+        let (chunk, at) = Cells::place(slot);
+        self.0.get(chunk)?.get()?.get(at)
+    }
+
+    /// Makes a registration known. Under the lock, and before the backend has it:
+    /// what it tells may come at once.
+    pub(super) fn publish(&self, key: Key, token: u64, interest: Interest, mode: Mode) {
+        let (chunk, at) = Cells::place(key.slot());
+        let Some(chunk) = self.0.get(chunk).map(|cells| {
+            cells.get_or_init(|| (0..FIRST << chunk).map(|_| Cell::default()).collect())
+        }) else {
+            return;
+        };
+        let cell = &chunk[at];
+        let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
+        cell.token.store(token, Ordering::Relaxed);
+        let state = u32::from(interest.bits()) | LIVE | ARMED | oneshot;
+        cell.state.store(state, Ordering::Release);
+        cell.generation.store(key.generation(), Ordering::Release);
+    }
+
+    /// Ends a registration. Under the lock.
+    pub(super) fn revoke(&self, key: Key) {
+        if let Some(cell) = self.get(key.slot()) {
+            cell.state.store(0, Ordering::Relaxed);
+            cell.generation.store(key.generation().wrapping_add(1), Ordering::Release);
+            // What is published in this cell next is seen after that.
+            fence(Ordering::Release);
+        }
+    }
+
+    /// Whether a registration has something to report.
+    pub(super) fn is_armed(&self, key: Key) -> bool {
+        let state = self.get(key.slot()).map_or(0, |cell| cell.state.load(Ordering::Relaxed));
+        state & ARMED != 0 && !Interest::from_bits_truncate(state as u8).is_empty()
+    }
+
+    /// Makes a registration silent until it is published again.
+    pub(super) fn disarm(&self, key: Key) {
+        if let Some(cell) = self.get(key.slot()) {
+            cell.state.fetch_and(!ARMED, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes an event of what the backend found.
+    #[inline]
+    pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
+        let Some(cell) = self.get(key.slot()) else { return Told::Stale };
+        if cell.generation.load(Ordering::Acquire) != key.generation() {
+            return Told::Stale;
+        }
+        let state = cell.state.load(Ordering::Acquire);
+        let token = cell.token.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        if state & LIVE == 0 || cell.generation.load(Ordering::Relaxed) != key.generation() {
+            return Told::Stale;
+        }
+        let interest = Interest::from_bits_truncate(state as u8);
+        let ready = Ready::of(flags, interest);
+        if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {
+            return Told::Done;
+        }
+        if state & ONESHOT != 0 && cell.state.fetch_and(!ARMED, Ordering::Relaxed) & ARMED == 0 {
+            return Told::Done;
+        }
+        list.push(Event::source(token, ready));
+        Told::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_have_cells_of_their_own() {
+        let mut before = None;
+        for slot in 0..10_000 {
+            let place = Cells::place(slot);
+            assert!(place.1 < FIRST << place.0);
+            assert!(before < Some(place));
+            before = Some(place);
+        }
+    }
+
+    #[test]
+    fn news_of_an_ended_registration_is_stale() {
+        let cells = Cells::default();
+        let mut list = Vec::new();
+        let key = Key::new(70, 0);
+        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        cells.publish(key, 5, Interest::READ, Mode::Level);
+        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Done);
+        assert_eq!(list.len(), 1);
+        cells.revoke(key);
+        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        cells.publish(Key::new(70, 1), 6, Interest::READ, Mode::OneShot);
+        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        for _ in 0..2 {
+            assert_eq!(cells.tell(Key::new(70, 1), PollFlags::IN, &mut list), Told::Done);
+        }
+        assert_eq!(list.iter().map(Event::token).collect::<Vec<_>>(), [5, 6]);
+    }
+}
