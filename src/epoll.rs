@@ -1,7 +1,7 @@
 //! `Epoll`: Python's `select.epoll()` object.
 
 use std::io;
-#[cfg(unix)]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::event::EpollEvent;
 use crate::flags::{EpollCreate, EpollFlags};
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::AsSource;
+use crate::source::{AsSource, RawSource};
 use crate::timeout::{Signals, Until};
 
 cfg_if::cfg_if! {
@@ -20,27 +20,53 @@ cfg_if::cfg_if! {
     }
 }
 
-/// Linux's epoll: Python's `select.epoll()`.
+/// Linux's epoll on every target: Python's `select.epoll()`.
 ///
-/// Each method is the system call: the events are the kernel's own structures,
-/// nothing is copied, allocated or locked. On targets without epoll every
-/// constructor answers `Unsupported`.
+/// On Linux each method is the system call: the events are the kernel's own
+/// structures, nothing is copied, allocated or locked. Elsewhere epoll is made of
+/// what the target has: poll(2), WinSock's select, `poll_oneoff`. A wait costs
+/// then what that call costs, and beside it what is ready.
 ///
-/// - **Weak registrations.** The kernel forgets a source when its last duplicate
-///   is closed. While one lives it goes on reporting under the closed number and
-///   nobody can delete it (epoll(7), questions and answers).
+/// - **Weak registrations.** A source that was closed is dropped quietly. The
+///   kernel forgets it when its last duplicate is closed; while one lives it goes
+///   on reporting under the closed number and nobody can delete it (epoll(7),
+///   questions and answers). Emulated, a registration is of the number, and ends
+///   when that number is closed, whatever duplicates there are.
+/// - **A number that was closed and given anew.** The kernel is never mistaken.
+///   Emulated on Unix, fstat(2) tells the new source from the old one, but not
+///   among eventfds, timerfds and signalfds, which share an inode, nor where a
+///   named file was opened twice. In WASI and on Windows nothing tells. There the
+///   new source answers under the old name, and registering it is `EEXIST`,
+///   until the registration is removed or [`closed`](Epoll::closed) told of it.
+/// - **Edges.** The kernel reports each arrival. Emulated, an edge is never lost;
+///   at worst it is reported more than once, or late by at most 256 ms. It fires
+///   on register, on modify, when the source becomes ready, and on Unix when the
+///   number of bytes to read changes. As long as a source was reported and is
+///   still ready it is reported again after 1 ms, doubling to 256 ms. A program
+///   that reads and writes until `WouldBlock` and says so by
+///   [`rearm`](Epoll::rearm) waits for nothing.
 /// - **Files.** A regular file or directory is refused with `EPERM`
 ///   (`PermissionDenied`); [`Poll`](crate::Poll) and
 ///   [`Selector`](crate::Selector) call it always ready.
+/// - **An epoll as a source.** It is readable when it has something to report, and
+///   [`select`](crate::select()), [`Poll`](crate::Poll), `Epoll` and
+///   [`Selector`](crate::Selector) take it. Epolls nest five deep. Emulated it has
+///   no descriptor: it is itself the source. It leaves the set that it is in when
+///   it is dropped.
+/// - **`EXCLUSIVE`.** The kernel wakes at least one of the epolls that wait
+///   exclusively for a source; the emulation wakes all.
 /// - **`sizehint`.** Python's first argument is not offered: the kernel has
 ///   ignored it since 2.6.8, Python refuses only negative ones, and a hint that
 ///   does nothing misleads.
 /// - **`closed`.** An `Epoll` that was closed does not exist: `close` takes it.
+/// - **Threads.** Any thread may register, modify, unregister and wait while
+///   another waits, and it takes effect at once.
 /// - **Fork.** The child shares the parent's set: what it adds and deletes, the
-///   parent sees. Dropping it in the child is harmless.
+///   parent sees. Dropping it in the child is harmless. An emulated one is copied
+///   and can only be dropped.
 ///
 /// ```
-/// # #[cfg(all(target_os = "linux", not(readiness_backend = "poll")))] {
+/// # #[cfg(unix)] {
 /// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
 /// use readiness::{AsSource, Epoll, EpollEvent, EpollFlags};
 ///
@@ -67,7 +93,7 @@ impl Epoll {
     /// A new epoll, closed on exec.
     ///
     /// # Errors
-    /// Those of epoll_create1(2). `Unsupported` where there is no epoll.
+    /// Those of epoll_create1(2). `Unsupported` where there is no host to wait with.
     #[doc(alias = "epoll_create")]
     #[doc(alias = "epoll_create1")]
     pub fn new() -> io::Result<Epoll> {
@@ -79,7 +105,8 @@ impl Epoll {
     ///
     /// # Errors
     /// `EINVAL` for flags other than none and [`EpollCreate::CLOEXEC`], and the
-    /// others of epoll_create1(2). `Unsupported` where there is no epoll.
+    /// others of epoll_create1(2). `Unsupported` where there is no host to wait
+    /// with.
     pub fn with_flags(flags: EpollCreate) -> io::Result<Epoll> {
         Set::new((flags | EpollCreate::CLOEXEC).bits()).map(Epoll)
     }
@@ -204,12 +231,36 @@ impl Epoll {
         Ok(events)
     }
 
+    /// Says that reading or writing a source met `WouldBlock`: an emulated edge is
+    /// armed again. The kernel saw it itself; there, and for a source that is not
+    /// registered, nothing happens.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn rearm(&self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
+        self.0.rearm(source.as_source())
+    }
+
+    /// Says that a source was closed, by its name, so that its registration ends
+    /// at once and nothing else that gets its number is taken for it. The kernel
+    /// saw it itself; there nothing happens.
+    pub fn closed(&self, source: RawSource) {
+        self.0.closed(source);
+    }
+
     /// Closes it, and tells the error that dropping it would swallow.
     ///
     /// # Errors
     /// Those of close(2).
     pub fn close(self) -> io::Result<()> {
         self.0.close()
+    }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))))]
+impl AsSource for Epoll {
+    fn as_source(&self) -> crate::source::Source<'_> {
+        self.0.as_source()
     }
 }
 

@@ -283,14 +283,32 @@ bitflags! {
 
 impl EpollFlags {
     /// The flags that this target honours or can deliver.
+    ///
+    /// On Linux all of them. Where epoll is emulated: the modes `ET`, `ONESHOT`
+    /// and `EXCLUSIVE`, and of the others those of
+    /// [`PollFlags::supported`](PollFlags::supported); not `WAKEUP`, which is
+    /// accepted and does nothing.
     #[must_use]
     pub const fn supported() -> EpollFlags {
         const NAMED: u32 = 0xf000_27df;
-        if cfg!(any(target_os = "linux", target_os = "android")) {
-            EpollFlags::from_bits_retain(NAMED)
-        } else {
-            EpollFlags::empty()
+        if cfg!(all(
+            any(target_os = "linux", target_os = "android"),
+            not(readiness_backend = "poll")
+        )) {
+            return EpollFlags::from_bits_retain(NAMED);
         }
+        let mut flags = EpollFlags::ET.union(EpollFlags::ONESHOT).union(EpollFlags::EXCLUSIVE);
+        let mut at = 0;
+        while at < PAIRS.len() {
+            if PollFlags::supported().contains(PAIRS[at].0) {
+                flags = flags.union(PAIRS[at].1);
+            }
+            at += 1;
+        }
+        if cfg!(all(target_family = "wasm", target_os = "unknown")) {
+            return EpollFlags::empty();
+        }
+        flags
     }
 }
 
@@ -337,10 +355,17 @@ mod tests {
     }
 
     #[test]
-    fn supported_epoll_flags_are_all_the_named_ones() {
-        let named = EpollFlags::all().iter_names().fold(0, |bits, (_, flag)| bits | flag.bits());
-        if cfg!(target_os = "linux") {
-            assert_eq!(EpollFlags::supported().bits(), named);
-        }
+    fn supported_epoll_flags_are_all_the_named_ones_but_for_those_that_poll_lacks() {
+        let named =
+            EpollFlags::all().iter_names().fold(EpollFlags::empty(), |all, (_, flag)| all | flag);
+        let mut missing = PAIRS
+            .iter()
+            .filter(|(poll, _)| !PollFlags::supported().contains(*poll))
+            .fold(EpollFlags::empty(), |all, (_, epoll)| all | *epoll);
+        missing.set(
+            EpollFlags::WAKEUP,
+            !cfg!(target_os = "linux") || cfg!(readiness_backend = "poll"),
+        );
+        assert_eq!(named - EpollFlags::supported(), missing);
     }
 }

@@ -271,6 +271,15 @@ impl Member {
         }
     }
 
+    /// Whether it is a file, which is always ready, and which epoll refuses.
+    #[allow(dead_code, reason = "the kernel knows where it has epoll")]
+    pub(crate) fn is_file(&self) -> io::Result<bool> {
+        match self {
+            Member::Host(held) => backend::is_file(held),
+            Member::Set(..) => self.check().map(|()| false),
+        }
+    }
+
     /// What tells it from another one that got its number, where the host can tell.
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
         match self {

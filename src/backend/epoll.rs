@@ -50,6 +50,14 @@ impl EpollFd {
         self.control(libc::EPOLL_CTL_DEL, number(source.raw()), 0, 0)
     }
 
+    /// The kernel sees each read and write.
+    pub(crate) fn rearm(&self, _source: Source<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The kernel sees each close.
+    pub(crate) fn closed(&self, _source: RawSource) {}
+
     pub(crate) fn close(self) -> io::Result<()> {
         // SAFETY: the descriptor is ours, and nobody closes it a second time.
         check(unsafe { libc::close(self.0.into_raw_fd()) }).map(drop)

@@ -186,7 +186,7 @@ pub(crate) trait Backend: Sized + Send + Sync {
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, process};
+pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, is_file, process};
 
 #[cfg(not(unix))]
 mod no_unix;
@@ -218,13 +218,13 @@ cfg_if::cfg_if! {
         pub(crate) use wasi_io::{tcp, udp};
     } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
         mod poll_oneoff;
-        pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+        pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
     } else if #[cfg(windows)] {
         mod winsock;
-        pub(crate) use winsock::{WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+        pub(crate) use winsock::{WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
     } else {
         mod unsupported;
-        pub(crate) use unsupported::{NoList as HostList, NOT_OPEN, SignalSet, Wake, check_source};
+        pub(crate) use unsupported::{NoList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
     }
 }
 

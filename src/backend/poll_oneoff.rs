@@ -31,6 +31,13 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
     host::filetype(fd as u32).map(drop).map_err(host::error)
 }
 
+/// Whether a source is always ready, because it is a file or a directory.
+pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
+    let Held::Fd(fd) = *source;
+    let filetype = host::filetype(fd as u32).map_err(host::error)?;
+    Ok(matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY))
+}
+
 /// There are no signals.
 #[derive(Clone, Copy)]
 pub(crate) enum SignalSet {}

@@ -8,6 +8,13 @@ use std::time::Duration;
 
 use crate::source::Held;
 
+#[cfg_attr(
+    all(target_os = "linux", not(readiness_backend = "poll")),
+    allow(dead_code, reason = "the kernel knows")
+)]
+mod file;
+pub(crate) use file::is_file;
+
 /// The error of a call on a descriptor that is not open.
 pub(crate) const NOT_OPEN: i32 = libc::EBADF;
 

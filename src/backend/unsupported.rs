@@ -43,6 +43,11 @@ pub(crate) fn check_source(_source: &Held) -> io::Result<()> {
     unsupported()
 }
 
+/// Whether a source is always ready: no socket is.
+pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
+    check_source(source).map(|()| false)
+}
+
 #[derive(Default)]
 pub(crate) struct NoList;
 

@@ -57,6 +57,11 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
     check_socket(socket_of(source))
 }
 
+/// Whether a source is always ready: no socket is.
+pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
+    check_source(source).map(|()| false)
+}
+
 fn check_socket(socket: SOCKET) -> io::Result<()> {
     let mut kind = [0; size_of::<i32>()];
     let mut size = kind.len() as i32;

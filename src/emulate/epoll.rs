@@ -1,37 +1,312 @@
-//! epoll where the kernel has none: not yet.
+//! epoll(7) over any backend.
+//!
+//! The backend keeps the sources, tells levels, edges and one-shots, and tells a
+//! source that was closed. Here is the rest: what may be registered and with
+//! which error it is refused, the caller's data, and the registrations that ended
+//! behind our back.
+//!
+//! Order of errors and everything else: epoll_ctl(2), and what Linux does where
+//! the manual is silent (fs/eventpoll.c).
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::backend::{Added, Backend, HostBackend, Key, Mode, errno};
 use crate::event::EpollEvent;
-use crate::flags::EpollFlags;
-use crate::source::Source;
+use crate::flags::{EpollCreate, EpollFlags, PollFlags};
+use crate::source::{Index, Member, RawSource, Source};
 use crate::timeout::Until;
 
-#[derive(Debug)]
-pub(crate) struct EmulatedEpoll(std::convert::Infallible);
+pub(crate) struct EmulatedEpoll {
+    set: Arc<HostBackend>,
+    table: Mutex<Table>,
+    /// Of waits that have ended.
+    buffers: Mutex<Vec<Buffer>>,
+}
+
+type Buffer = <HostBackend as Backend>::Buffer;
+
+/// Told whether asked for or not.
+const UNASKED: EpollFlags = EpollFlags::ERR.union(EpollFlags::HUP);
+
+/// What may stand beside `EXCLUSIVE`.
+const WITH_EXCLUSIVE: EpollFlags = EpollFlags::EXCLUSIVE
+    .union(EpollFlags::IN)
+    .union(EpollFlags::OUT)
+    .union(EpollFlags::WAKEUP)
+    .union(EpollFlags::ET)
+    .union(UNASKED);
+
+fn error(number: i32) -> io::Error {
+    io::Error::from_raw_os_error(number)
+}
+
+fn wants(flags: EpollFlags) -> PollFlags {
+    PollFlags::from_epoll(flags | UNASKED)
+}
+
+fn mode(flags: EpollFlags) -> Mode {
+    match (flags.contains(EpollFlags::ET), flags.contains(EpollFlags::ONESHOT)) {
+        (false, false) => Mode::Level,
+        (true, false) => Mode::Edge,
+        (false, true) => Mode::OneShot,
+        (true, true) => Mode::EdgeOneShot,
+    }
+}
 
 impl EmulatedEpoll {
-    pub(crate) fn new(_flags: u32) -> io::Result<EmulatedEpoll> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "there is no epoll here"))
+    pub(crate) fn new(flags: u32) -> io::Result<EmulatedEpoll> {
+        if flags & !EpollCreate::CLOEXEC.bits() != 0 {
+            return Err(error(errno::INVALID));
+        }
+        let set = Arc::new(HostBackend::new()?);
+        Ok(EmulatedEpoll { set, table: Mutex::default(), buffers: Mutex::default() })
     }
 
-    pub(crate) fn add(&self, _: Source<'_>, _: EpollFlags, _: u64) -> io::Result<()> {
-        match self.0 {}
+    pub(crate) fn as_source(&self) -> Source<'_> {
+        HostBackend::as_source(&self.set)
     }
 
-    pub(crate) fn modify(&self, _: Source<'_>, _: EpollFlags, _: u64) -> io::Result<()> {
-        match self.0 {}
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn delete(&self, _: Source<'_>) -> io::Result<()> {
-        match self.0 {}
+    /// What every operation looks at first.
+    fn admit(&self, source: Source<'_>) -> io::Result<Member> {
+        let member = source.hold();
+        if member.is_file()? {
+            return Err(error(errno::NOT_PERMITTED));
+        }
+        if source.raw() == self.as_source().raw() {
+            return Err(error(errno::INVALID));
+        }
+        Ok(member)
     }
 
-    pub(crate) fn wait(&self, _: &mut [EpollEvent], _: Until<'_>) -> io::Result<usize> {
-        match self.0 {}
+    /// Where a source is registered. A registration under its number that is not
+    /// its own ends.
+    fn find(&self, table: &mut Table, member: &Member) -> Option<Key> {
+        let key = table.find(member.raw())?;
+        let entry = table.get(key)?;
+        if entry.identity == member.identity() {
+            return Some(key);
+        }
+        self.end(table, key);
+        None
+    }
+
+    fn end(&self, table: &mut Table, key: Key) -> Option<()> {
+        let entry = table.remove(key)?;
+        // A host that has sets of its own has forgotten it with the source.
+        let _ = self.set.delete(key, &entry.source);
+        Some(())
+    }
+
+    pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
+        let member = self.admit(source)?;
+        if flags.contains(EpollFlags::EXCLUSIVE)
+            && (matches!(member, Member::Set(..)) || !WITH_EXCLUSIVE.contains(flags))
+        {
+            return Err(error(errno::INVALID));
+        }
+        let mut table = self.table();
+        if self.find(&mut table, &member).is_some() {
+            return Err(error(errno::EXISTS));
+        }
+        let key = table.reserve();
+        match self.set.add(key, &member, wants(flags), mode(flags)) {
+            Ok(Added::Watched) => {
+                let identity = member.identity();
+                table.insert(key, Entry { source: member, identity, flags, data });
+                Ok(())
+            }
+            Ok(Added::AlwaysReady) => {
+                table.release(key);
+                Err(error(errno::NOT_PERMITTED))
+            }
+            Err(error) => {
+                table.release(key);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn modify(
+        &self,
+        source: Source<'_>,
+        flags: EpollFlags,
+        data: u64,
+    ) -> io::Result<()> {
+        let member = self.admit(source)?;
+        if flags.contains(EpollFlags::EXCLUSIVE) {
+            return Err(error(errno::INVALID));
+        }
+        let mut table = self.table();
+        let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
+        let Some(entry) = table.get_mut(key) else { return Err(error(errno::NOT_FOUND)) };
+        if entry.flags.contains(EpollFlags::EXCLUSIVE) {
+            return Err(error(errno::INVALID));
+        }
+        self.set.modify(key, &member, wants(flags), mode(flags))?;
+        (entry.flags, entry.data) = (flags, data);
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
+        let member = self.admit(source)?;
+        let mut table = self.table();
+        self.find(&mut table, &member)
+            .and_then(|key| self.end(&mut table, key))
+            .ok_or_else(|| error(errno::NOT_FOUND))
+    }
+
+    /// The program met `WouldBlock`.
+    pub(crate) fn rearm(&self, source: Source<'_>) -> io::Result<()> {
+        let key = self.table().find(source.raw());
+        key.map_or(Ok(()), |key| self.set.rearm(key))
+    }
+
+    /// The program closed a source.
+    pub(crate) fn closed(&self, source: RawSource) {
+        let mut table = self.table();
+        if let Some(key) = table.find(source) {
+            self.end(&mut table, key);
+        }
     }
 
     pub(crate) fn close(self) -> io::Result<()> {
-        match self.0 {}
+        Ok(())
+    }
+
+    /// Fills the front of `events`.
+    pub(crate) fn wait(
+        &self,
+        events: &mut [EpollEvent],
+        mut until: Until<'_>,
+    ) -> io::Result<usize> {
+        if events.is_empty() {
+            return Err(error(errno::INVALID));
+        }
+        let buffers = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = buffers().pop().unwrap_or_default();
+        let waited = loop {
+            if let Err(error) = self.set.wait(&mut found, events.len(), until) {
+                break Err(error);
+            }
+            let (ready, passed_over) = self.take(&found, events);
+            // What was passed over took the place of something else.
+            if ready > 0 || (!passed_over && until.deadline.passed()) {
+                break Ok(ready);
+            }
+        };
+        buffers().push(found);
+        waited
+    }
+
+    /// Makes events of what the backend found: how many, and whether something
+    /// was not worth one.
+    fn take(&self, found: &Buffer, events: &mut [EpollEvent]) -> (usize, bool) {
+        let mut table = self.table();
+        let mut room = events.iter_mut();
+        let (mut taken, mut passed_over) = (0, false);
+        for (key, flags) in HostBackend::events(found) {
+            let Some(entry) = table.get(key) else {
+                // Late news.
+                passed_over = true;
+                continue;
+            };
+            // Closed, or the number is another source's: the registration ended.
+            let stale = flags.contains(PollFlags::NVAL)
+                || (!HostBackend::CAPS.identity && entry.source.identity() != entry.identity);
+            if stale {
+                self.end(&mut table, key);
+                passed_over = true;
+                continue;
+            }
+            let flags = flags.to_epoll() & (entry.flags | UNASKED);
+            if flags.is_empty() {
+                passed_over = true;
+                continue;
+            }
+            let Some(event) = room.next() else { break };
+            *event = EpollEvent::new(flags, entry.data);
+            taken += 1;
+        }
+        (taken, passed_over)
+    }
+}
+
+impl std::fmt::Debug for EmulatedEpoll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let table = self.table();
+        let sources = table.slots.iter().filter_map(|slot| slot.entry.as_ref());
+        f.debug_set().entries(sources.map(|entry| entry.source.raw())).finish()
+    }
+}
+
+/// The registrations.
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: Index,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+struct Entry {
+    source: Member,
+    /// What tells the source from another one with its number.
+    identity: Option<(u64, u64)>,
+    flags: EpollFlags,
+    data: u64,
+}
+
+impl Table {
+    fn find(&self, source: RawSource) -> Option<Key> {
+        let slot = self.index.get(source)?;
+        Some(Key::new(slot, self.slots[slot as usize].generation))
+    }
+
+    /// A key for a new registration: to be inserted or released.
+    fn reserve(&mut self) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        Key::new(slot, self.slots[slot as usize].generation)
+    }
+
+    fn release(&mut self, key: Key) {
+        self.free.push(key.slot() as u32);
+    }
+
+    fn insert(&mut self, key: Key, entry: Entry) {
+        self.index.insert(entry.source.raw(), key.slot() as u32);
+        self.slots[key.slot()].entry = Some(entry);
+    }
+
+    fn get(&self, key: Key) -> Option<&Entry> {
+        let slot = self.slots.get(key.slot())?;
+        if slot.generation == key.generation() { slot.entry.as_ref() } else { None }
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        let slot = self.slots.get_mut(key.slot())?;
+        if slot.generation == key.generation() { slot.entry.as_mut() } else { None }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Entry> {
+        self.get(key)?;
+        let slot = &mut self.slots[key.slot()];
+        let entry = slot.entry.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.slot() as u32);
+        self.index.remove(entry.source.raw());
+        Some(entry)
     }
 }
