@@ -258,10 +258,23 @@ impl Epoll {
 }
 
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))))]
-impl AsSource for Epoll {
-    fn as_source(&self) -> crate::source::Source<'_> {
-        self.0.as_source()
+mod source {
+    use super::Epoll;
+    use crate::source::{AsSource, Source};
+
+    /// As what has a descriptor has it: by itself and by reference. (In an `Arc`:
+    /// `&**epoll`.)
+    macro_rules! as_source {
+        ($($type:ty),*) => {$(
+            impl AsSource for $type {
+                fn as_source(&self) -> Source<'_> {
+                    self.0.as_source()
+                }
+            }
+        )*};
     }
+
+    as_source!(Epoll, &Epoll, &mut Epoll, Box<Epoll>);
 }
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]

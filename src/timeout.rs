@@ -119,6 +119,7 @@ impl Until<'_> {
         Until { deadline: Deadline::after(timeout), signals }
     }
 
+    #[allow(dead_code, reason = "there are hosts without signals")]
     /// Calls with the time that is left until a call is not interrupted, unless
     /// the caller wants to hear of that.
     #[cfg_attr(not(unix), allow(dead_code, reason = "nothing interrupts a call"))]
@@ -141,7 +142,7 @@ impl Until<'_> {
 }
 
 /// Whole milliseconds, rounded up, for calls that take an `int` of them.
-#[cfg_attr(any(target_os = "wasi", windows), allow(dead_code, reason = "no call takes them"))]
+#[allow(dead_code, reason = "not every host's call takes them")]
 pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
     match left {
         None => -1,
