@@ -86,6 +86,8 @@ pub(crate) struct OneoffList {
     fresh: bool,
     /// What the slots watched before they were all taken away.
     before: Vec<u32>,
+    /// What is asked of a host that needs to be asked twice.
+    scratch: Vec<Subscription>,
     events: Vec<Event>,
     /// Slots and their flags, by slot once the wait is over.
     ready: Vec<(u32, PollFlags)>,
@@ -261,6 +263,7 @@ impl List for OneoffList {
             if told == 0 && short && (left == Some(Duration::ZERO) || deadline.passed()) {
                 self.ask_again();
             }
+            self.ask_second();
             if !self.ready.is_empty() {
                 self.ask_stdin();
                 break;

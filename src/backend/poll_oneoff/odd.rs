@@ -97,7 +97,8 @@ impl OneoffList {
         let this = match left {
             None if asked == 1 => None,
             None => Some(*turn),
-            Some(left) => Some(left.min(*turn)),
+            Some(Duration::ZERO) => left,
+            Some(left) => Some(left.max(shortest()).min(*turn)),
         };
         let begin = Instant::now();
         let told = self.ask(this)?;
@@ -124,14 +125,11 @@ impl OneoffList {
             known::learn(known::TELLS_BOTH);
         }
 
-        let mut found = if sources == asked && asked > 1 && !known::all(known::TELLS_SOME) {
+        let found = if sources == asked && asked > 1 && !known::all(known::TELLS_SOME) {
             self.doubt(told)
         } else {
             self.gather(told)
         };
-        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
-            found += self.ask_second();
-        }
         if found == 0 && early && long {
             self.too_early();
         }
@@ -154,15 +152,23 @@ impl OneoffList {
                 && event.fd_readwrite.nbytes == 0
                 && event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP == 0
         };
-        let events: Vec<_> = self.told(told).collect();
+        let mut doubted = std::mem::take(&mut self.scratch);
+        doubted.clear();
         let mut found = 0;
-        for (event, at, direction) in events {
-            if no_bytes(&event) {
-                found += self.ask_alone(at, direction).map_or(0, |told| self.gather(told));
-            } else {
-                found += usize::from(self.take_in(&event));
+        for event in 0..told {
+            let event = self.events[event];
+            match self.is_about(&event) {
+                Some((at, direction)) if no_bytes(&event) => {
+                    doubted.push(self.asked[self.descriptors[at].at[direction] as usize]);
+                }
+                _ => found += usize::from(self.take_in(&event)),
             }
         }
+        for one in &doubted {
+            let asked = [*one, host::clock(shortest())];
+            found += host::poll(&asked, &mut self.events).map_or(0, |told| self.gather(told));
+        }
+        self.scratch = doubted;
         found
     }
 
@@ -173,33 +179,38 @@ impl OneoffList {
     }
 
     /// Asks for the second directions once more, without the first ones.
-    fn ask_second(&mut self) -> usize {
-        let mut second = Vec::new();
+    pub(super) fn ask_second(&mut self) {
+        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
+            self.ask_second_now();
+        }
+    }
+
+    #[cold]
+    fn ask_second_now(&mut self) {
+        let mut second = std::mem::take(&mut self.scratch);
+        second.clear();
         for descriptor in &self.descriptors {
             let [read, write] = descriptor.at;
             if read != NOWHERE && write != NOWHERE {
                 second.push(self.asked[read.max(write) as usize]);
             }
         }
-        second.push(host::clock(if self.ready.is_empty() { MILLISECOND } else { shortest() }));
-        host::poll(&second, &mut self.events).map_or(0, |told| self.gather(told))
+        second.push(host::clock(shortest()));
+        let told = host::poll(&second, &mut self.events);
+        self.scratch = second;
+        if let Ok(told) = told {
+            self.gather(told);
+        }
     }
 
     /// A wait that must not take time found nothing. To be sure of it, some hosts
     /// need a little.
     #[cold]
     pub(super) fn ask_again(&mut self) {
-        if !known::all(known::TRIED_AT_ONCE) {
-            known::learn(known::TRIED_AT_ONCE);
-            if tells_of_stdout_at_once() {
-                known::learn(known::TELLS_AT_ONCE);
-            }
+        let time = if self.fresh { READING } else { shortest() };
+        if time.is_zero() {
+            return;
         }
-        let time = match self.fresh {
-            true => READING,
-            false if known::all(known::TELLS_AT_ONCE) => return,
-            false => MILLISECOND,
-        };
         let begin = Instant::now();
         let told = self.ask(Some(time)).map_or(0, |told| self.gather(told));
         if told == 0 {
@@ -207,9 +218,6 @@ impl OneoffList {
             if begin.elapsed() < time {
                 self.look_at_all();
             }
-        }
-        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
-            self.ask_second();
         }
     }
 
@@ -254,10 +262,6 @@ impl OneoffList {
             return Ok(());
         }
         let asked = self.asked.len();
-        self.look_at_all();
-        if self.asked.len() < asked {
-            return Ok(());
-        }
         host::poll(&[host::clock(shortest())], &mut self.events).map_err(host::error)?;
         for at in 0..self.descriptors.len() {
             for direction in [READ, WRITE] {
@@ -307,6 +311,12 @@ impl OneoffList {
 
 /// The shortest wait that tells what is ready.
 fn shortest() -> Duration {
+    if !known::all(known::TRIED_AT_ONCE) {
+        known::learn(known::TRIED_AT_ONCE);
+        if tells_of_stdout_at_once() {
+            known::learn(known::TELLS_AT_ONCE);
+        }
+    }
     if known::all(known::TELLS_AT_ONCE) { Duration::ZERO } else { MILLISECOND }
 }
 
