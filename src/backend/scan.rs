@@ -549,6 +549,7 @@ impl Backend for Scan {
             let until = Until { deadline: this, signals: until.signals };
             let (mut state, waited) = self.wait_host(state, look, until);
 
+            state.woken |= woken;
             let mut next = Look::Whole;
             if let Ok(ready) = waited {
                 let first = self.first;
@@ -567,7 +568,6 @@ impl Backend for Scan {
                     state.collect(out, ready, most, first);
                 }
             }
-            state.woken |= woken;
             if waited.is_ok() && std::mem::take(&mut state.woken) {
                 out.push((Key::WAKE, PollFlags::empty()));
             }
