@@ -4,6 +4,7 @@ use std::error::Error;
 use std::{fmt, io};
 
 use crate::backend::NOT_OPEN;
+use crate::kevent::Filter;
 use crate::source::RawSource;
 
 /// Which operation failed on which source, and the system's own error.
@@ -50,17 +51,60 @@ impl Error for SourceError {
     }
 }
 
+/// Which filter of a [`Kqueue`](crate::Kqueue) was refused, and why.
+///
+/// It comes inside an [`io::Error`], as [`SourceError`] does.
+#[derive(Debug)]
+pub struct FilterError {
+    filter: Filter,
+    number: i32,
+    why: &'static str,
+}
+
+impl FilterError {
+    /// The filter.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    /// The system's number for the error: `errno`.
+    #[must_use]
+    pub fn raw_os_error(&self) -> i32 {
+        self.number
+    }
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} (error {})", self.filter, self.why, self.number)
+    }
+}
+
+impl Error for FilterError {}
+
 /// The system's number for an error of this crate, whether the error names its
 /// source or not.
 #[must_use]
 #[doc(alias = "errno")]
 pub fn os_error(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| {
-        error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<SourceError>())
-            .and_then(SourceError::raw_os_error)
+        let inner = error.get_ref()?;
+        match inner.downcast_ref::<SourceError>() {
+            Some(error) => error.raw_os_error(),
+            None => inner.downcast_ref::<FilterError>().map(FilterError::raw_os_error),
+        }
     })
+}
+
+/// An error of a filter.
+pub(crate) fn filter_error(
+    filter: Filter,
+    number: i32,
+    kind: io::ErrorKind,
+    why: &'static str,
+) -> io::Error {
+    io::Error::new(kind, FilterError { filter, number, why })
 }
 
 /// The error for a source that is not open.

@@ -38,6 +38,9 @@ mod epoll;
 mod error;
 mod event;
 mod flags;
+mod kevent;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+mod kqueue;
 #[cfg(feature = "net")]
 pub mod net;
 mod poll;
@@ -52,9 +55,12 @@ mod timeout;
 mod timers;
 
 pub use epoll::Epoll;
-pub use error::{SourceError, os_error};
+pub use error::{FilterError, SourceError, os_error};
 pub use event::EpollEvent;
 pub use flags::{EpollCreate, EpollFlags, PIPE_BUF, PollFlags};
+pub use kevent::{Filter, Kevent, KeventFlags, NoteFlags};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+pub use kqueue::Kqueue;
 pub use poll::{Poll, PollEvent};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 pub use pollable::Pollable;

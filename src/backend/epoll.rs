@@ -27,7 +27,13 @@ impl EpollFd {
         Ok(EpollFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    fn control(&self, operation: libc::c_int, fd: RawFd, events: u32, data: u64) -> io::Result<()> {
+    pub(crate) fn control(
+        &self,
+        operation: libc::c_int,
+        fd: RawFd,
+        events: u32,
+        data: u64,
+    ) -> io::Result<()> {
         let mut event = libc::epoll_event { events, u64: data };
         // SAFETY: the event is valid, and any number may be given as descriptor.
         check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) }).map(drop)
@@ -140,6 +146,19 @@ impl EpollFd {
 }
 
 /// Sets all have descriptors here: another one's name is that of nothing open.
+/// Whether `fd` is an epoll that holds `member` with these events; if it does, the
+/// member is armed again. An error: it is no epoll.
+pub(crate) fn holds(fd: RawFd, member: RawFd, events: u32, data: u64) -> io::Result<bool> {
+    let mut event = libc::epoll_event { events, u64: data };
+    // SAFETY: the event is valid; any numbers may be given as descriptors.
+    let done = check(unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_MOD, member, &mut event) });
+    match done {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn number(source: RawSource) -> RawFd {
     source.fd().unwrap_or(-1)
 }

@@ -84,6 +84,20 @@ impl Key {
     pub(crate) fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
+
+    /// A backend's own source, as `WAKE` is.
+    pub(crate) const fn own(number: u64) -> Key {
+        Key(u64::MAX - number)
+    }
+
+    /// As one number, and back.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Key {
+        Key(bits)
+    }
 }
 
 /// How often a registration reports.
@@ -201,6 +215,7 @@ pub(crate) use connect::start_connect;
 mod edge;
 pub(crate) mod errno;
 mod nested;
+pub(crate) mod probe;
 mod scan;
 pub(crate) use nested::SourceList;
 pub(crate) use scan::Scan;
@@ -233,6 +248,9 @@ cfg_if::cfg_if! {
         pub(crate) mod epoll;
     }
 }
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod linux;
 
 // The backend of `Selector`.
 cfg_if::cfg_if! {

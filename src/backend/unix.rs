@@ -123,6 +123,9 @@ pub(crate) fn count(source: &Held) -> Option<u64> {
 
 /// Which process this is: another one after fork(2).
 pub(crate) fn process() -> u32 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return super::linux::process();
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     std::process::id()
 }
 

@@ -1,0 +1,363 @@
+//! The host of a kqueue on Linux: epolls behind one descriptor.
+//!
+//! The descriptor is an epoll that holds one or two others. The first has all that
+//! is read and the kqueue's own descriptors, the second all that is written: one
+//! descriptor may be level for reading and edge for writing, and an epoll takes it
+//! once. They can be built anew behind the descriptor, which is how to get rid of
+//! a closed source that a duplicate keeps alive: epoll goes on reporting it, and
+//! nobody can delete it.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::epoll::{self, EpollFd};
+use crate::backend::linux::TimerFd;
+use crate::backend::{Added, Key, Wake};
+use crate::event::EpollEvent;
+use crate::flags::{EpollFlags, PollFlags};
+use crate::kevent::Filter;
+use crate::source::Held;
+use crate::timeout::{Deadline, Until};
+
+/// The descriptor that the program has.
+pub(super) type Own = EpollFd;
+
+/// How the host is to tell of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Level,
+    Edge,
+    /// Not at all, but remembering which file it is.
+    Off,
+}
+
+pub(super) struct Host {
+    read: Arc<EpollFd>,
+    write: Option<Arc<EpollFd>>,
+    /// How many sources are in `write`.
+    writers: usize,
+    wake: Arc<Wake>,
+    woken: bool,
+    timer: Option<TimerFd>,
+    armed: Option<Instant>,
+    /// Registrations that may have stayed behind when their knotes ended.
+    ghosts: usize,
+    /// Counts the changes of what there is to wait on.
+    generation: u64,
+    buffers: Vec<Vec<EpollEvent>>,
+}
+
+const TIMER: Key = Key::own(1);
+
+/// What to wait on without the lock.
+pub(super) struct Waiter {
+    read: Arc<EpollFd>,
+    write: Option<Arc<EpollFd>>,
+    pub(super) generation: u64,
+}
+
+/// Where a wait puts what it found.
+#[derive(Default)]
+pub(super) struct Buffer {
+    events: Vec<EpollEvent>,
+    found: usize,
+}
+
+impl Buffer {
+    pub(super) fn events(&self) -> impl Iterator<Item = (Key, PollFlags)> {
+        self.events[..self.found].iter().map(|event| {
+            (Key::from_bits(event.data()), PollFlags::from_epoll(event.flags()))
+        })
+    }
+}
+
+fn flags(filter: Filter, mode: Mode) -> EpollFlags {
+    let want = super::read_write::want(filter).to_epoll();
+    match mode {
+        Mode::Level => want,
+        Mode::Edge => want | EpollFlags::ET,
+        Mode::Off => EpollFlags::ET,
+    }
+}
+
+fn number(source: &Held) -> RawFd {
+    let Held::Fd(fd) = *source;
+    fd
+}
+
+impl Host {
+    /// How many events of its own come beside those of knotes.
+    pub(super) const OWN: usize = 4;
+
+    pub(super) fn new() -> io::Result<(Own, Host)> {
+        let own = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
+        let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
+        own.control(libc::EPOLL_CTL_ADD, read.0.as_raw_fd(), EpollFlags::IN.bits(), 0)?;
+        let wake = Arc::new(Wake::new()?);
+        let host = Host {
+            read: Arc::new(read),
+            write: None,
+            writers: 0,
+            wake,
+            woken: false,
+            timer: None,
+            armed: None,
+            ghosts: 0,
+            generation: 0,
+            buffers: Vec::new(),
+        };
+        host.watch_own(Key::WAKE, host.wake.fd())?;
+        Ok((own, host))
+    }
+
+    /// Watches a descriptor of the kqueue's own.
+    pub(super) fn watch_own(&self, key: Key, fd: RawFd) -> io::Result<()> {
+        self.read.control(libc::EPOLL_CTL_ADD, fd, EpollFlags::IN.bits(), key.bits())
+    }
+
+    /// What wakes a wait: from a signal handler too.
+    pub(super) fn waker(&self) -> Arc<Wake> {
+        Arc::clone(&self.wake)
+    }
+
+    pub(super) fn watch(
+        &mut self,
+        own: &Own,
+        key: Key,
+        source: &Held,
+        filter: Filter,
+        mode: Mode,
+    ) -> io::Result<Added> {
+        let set = if filter == Filter::Write { self.writing(own)? } else { Arc::clone(&self.read) };
+        let (fd, flags) = (number(source), flags(filter, mode).bits());
+        match set.control(libc::EPOLL_CTL_ADD, fd, flags, key.bits()) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                return Ok(Added::AlwaysReady);
+            }
+            // One that was closed behind our back and stayed: the file and the
+            // number are the same again.
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+                set.control(libc::EPOLL_CTL_MOD, fd, flags, key.bits())?;
+            }
+            other => other?,
+        }
+        if filter == Filter::Write {
+            self.writers += 1;
+            if self.writers == 1 {
+                self.generation += 1;
+            }
+        }
+        Ok(Added::Watched)
+    }
+
+    /// The epoll of what is written.
+    fn writing(&mut self, own: &Own) -> io::Result<Arc<EpollFd>> {
+        if let Some(write) = &self.write {
+            return Ok(Arc::clone(write));
+        }
+        let write = Arc::new(EpollFd::new(libc::EPOLL_CLOEXEC as u32)?);
+        own.control(libc::EPOLL_CTL_ADD, write.0.as_raw_fd(), EpollFlags::IN.bits(), 1)?;
+        self.write = Some(Arc::clone(&write));
+        Ok(write)
+    }
+
+    fn set(&self, filter: Filter) -> &EpollFd {
+        match &self.write {
+            Some(write) if filter == Filter::Write => write,
+            _ => &self.read,
+        }
+    }
+
+    /// Tells of a source in another mode, and arms it again. `NotFound` and
+    /// `EBADF`: it is not what was registered any more.
+    pub(super) fn change(
+        &mut self,
+        key: Key,
+        source: &Held,
+        filter: Filter,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let flags = flags(filter, mode).bits();
+        self.set(filter).control(libc::EPOLL_CTL_MOD, number(source), flags, key.bits())
+    }
+
+    /// Stops watching. An error: it was not what was registered any more.
+    pub(super) fn forget(&mut self, source: &Held, filter: Filter) -> io::Result<()> {
+        if filter == Filter::Write {
+            self.writers -= 1;
+        }
+        let deleted = self.set(filter).control(libc::EPOLL_CTL_DEL, number(source), 0, 0);
+        if deleted.is_err() {
+            self.ghosts += 1;
+        }
+        deleted
+    }
+
+    /// Whether a number still is what was registered: an add is refused then, and
+    /// changes nothing.
+    pub(super) fn is_same(&self, source: &Held, filter: Filter) -> bool {
+        let set = self.set(filter);
+        let flags = flags(filter, Mode::Off).bits();
+        match set.control(libc::EPOLL_CTL_ADD, number(source), flags, u64::MAX) {
+            Ok(()) => {
+                let _ = set.control(libc::EPOLL_CTL_DEL, number(source), 0, 0);
+                false
+            }
+            Err(error) => !matches!(
+                error.raw_os_error(),
+                Some(libc::EBADF | libc::EPERM | libc::ELOOP | libc::EINVAL)
+            ),
+        }
+    }
+
+    /// Whether a descriptor is an epoll, and then whether this host is behind it.
+    pub(super) fn is_behind(&self, fd: RawFd) -> Option<bool> {
+        let read = self.read.0.as_raw_fd();
+        epoll::holds(fd, read, EpollFlags::IN.bits(), 0).ok()
+    }
+
+    /// Whether events of nobody mean that there are ghosts.
+    pub(super) fn is_haunted(&self) -> bool {
+        self.ghosts > 0
+    }
+
+    /// Builds the epolls anew with what is live.
+    pub(super) fn rebuild(
+        &mut self,
+        own: &Own,
+        live: impl Iterator<Item = (Key, RawFd, Option<(Filter, Mode)>)>,
+    ) -> io::Result<()> {
+        let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
+        let write = match self.write {
+            Some(_) => Some(EpollFd::new(libc::EPOLL_CLOEXEC as u32)?),
+            None => None,
+        };
+        for (key, fd, watched) in live {
+            let (set, flags) = match (watched, &write) {
+                (Some((Filter::Write, mode)), Some(write)) => (write, flags(Filter::Write, mode)),
+                (Some((filter, mode)), _) => (&read, flags(filter, mode)),
+                (None, _) => (&read, EpollFlags::IN),
+            };
+            set.control(libc::EPOLL_CTL_ADD, fd, flags.bits(), key.bits())?;
+        }
+        read.control(
+            libc::EPOLL_CTL_ADD,
+            self.wake.fd(),
+            EpollFlags::IN.bits(),
+            Key::WAKE.bits(),
+        )?;
+        if let Some(timer) = &self.timer {
+            read.control(
+                libc::EPOLL_CTL_ADD,
+                timer.fd(),
+                EpollFlags::IN.bits(),
+                TIMER.bits(),
+            )?;
+        }
+        let number = |set: &EpollFd| set.0.as_raw_fd();
+        own.control(libc::EPOLL_CTL_ADD, number(&read), EpollFlags::IN.bits(), 0)?;
+        own.control(libc::EPOLL_CTL_DEL, number(&self.read), 0, 0)?;
+        if let (Some(new), Some(old)) = (&write, &self.write) {
+            own.control(libc::EPOLL_CTL_ADD, number(new), EpollFlags::IN.bits(), 1)?;
+            own.control(libc::EPOLL_CTL_DEL, number(old), 0, 0)?;
+        }
+        self.read = Arc::new(read);
+        self.write = write.map(Arc::new);
+        self.ghosts = 0;
+        self.generation += 1;
+        Ok(())
+    }
+
+    pub(super) fn waiter(&self) -> Waiter {
+        Waiter {
+            read: Arc::clone(&self.read),
+            write: self.write.clone().filter(|_| self.writers > 0),
+            generation: self.generation,
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn buffer(&mut self) -> Buffer {
+        Buffer { events: self.buffers.pop().unwrap_or_default(), found: 0 }
+    }
+
+    pub(super) fn keep(&mut self, buffer: Buffer) {
+        self.buffers.push(buffer.events);
+    }
+
+    /// Takes note of an event of the kqueue's own; false if it is none.
+    pub(super) fn take_own(&mut self, key: Key) -> bool {
+        if key == Key::WAKE {
+            self.woken = true;
+        }
+        key == Key::WAKE || key == TIMER
+    }
+
+    /// Is readable, for whoever waits on the descriptor or in `wait`, or is not.
+    /// True if it was made not readable: whoever woke it from a signal handler
+    /// must be looked for.
+    pub(super) fn signal(&mut self, want: bool) -> bool {
+        if want && !self.woken {
+            self.woken = self.wake.wake().is_ok();
+        } else if !want && self.woken {
+            self.wake.drain();
+            self.woken = false;
+            return true;
+        }
+        false
+    }
+
+    /// Is readable at a time.
+    pub(super) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
+        if at == self.armed {
+            return Ok(());
+        }
+        if self.timer.is_none() {
+            let timer = TimerFd::new()?;
+            self.watch_own(TIMER, timer.fd())?;
+            self.timer = Some(timer);
+        }
+        if let Some(timer) = &self.timer {
+            timer.set(at.map(|at| at.saturating_duration_since(Instant::now())))?;
+        }
+        self.armed = at;
+        Ok(())
+    }
+}
+
+impl Waiter {
+    /// Waits for at most `most` events.
+    pub(super) fn wait(
+        &self,
+        own: &Own,
+        out: &mut Buffer,
+        most: usize,
+        write_first: bool,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        out.found = 0;
+        if out.events.len() < most {
+            out.events.resize(most, EpollEvent::default());
+        }
+        let Some(write) = &self.write else {
+            out.found = self.read.wait(&mut out.events[..most], until)?;
+            return Ok(());
+        };
+        let mut which = [EpollEvent::default(); 2];
+        let found = own.wait(&mut which, until)?;
+        let now = Until { deadline: Deadline::NOW, signals: until.signals };
+        for turn in [write_first, !write_first] {
+            let ready = which[..found].iter().any(|event| (event.data() == 1) == turn);
+            if ready && out.found < most {
+                let set = if turn { write } else { &self.read };
+                out.found += set.wait(&mut out.events[out.found..most], now)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! `Kqueue`: Python's `select.kqueue()` object.
+
+use std::io;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use crate::kevent::Kevent;
+#[cfg(unix)]
+use crate::signals::SignalSet;
+use crate::timeout::{Signals, Until};
+
+use crate::emulate::kqueue::EmulatedKqueue as Set;
+
+/// A kqueue: Python's `select.kqueue()`, on every target.
+///
+/// Where the kernel has none it is emulated, and behaves as FreeBSD's. On Linux
+/// it is one descriptor then, which poll(2), epoll(7) and other kqueues take.
+///
+/// - **Registrations** are by ident and filter. Closing a descriptor ends them; a
+///   number that was given to another source since never answers under the old
+///   registration.
+/// - **Looking takes nothing away**: no filter reads, and none asks for
+///   `SO_ERROR`, which would forget the error. That is why numbers can be
+///   registered safely.
+/// - **Fork.** The child has no kqueue: `control` answers `EBADF` there, and
+///   dropping it harms nobody.
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+/// use readiness::{Filter, Kevent, Kqueue};
+///
+/// let (mut tx, rx) = UnixStream::pair()?;
+/// let kqueue = Kqueue::new()?;
+/// let change = Kevent::new(&rx, Filter::Read).with_udata(7);
+/// tx.write_all(b"hello")?;
+/// let mut events = [Kevent::default(); 8];
+/// let n = kqueue.control(&[change], &mut events, Some(Duration::from_secs(1)))?;
+/// assert_eq!(n, 1);
+/// assert_eq!((events[0].udata, events[0].data), (7, 5));
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Follows kqueue(2) of [FreeBSD](https://man.freebsd.org/kqueue/2).
+pub struct Kqueue(Set);
+
+impl Kqueue {
+    /// A new kqueue, closed on exec.
+    ///
+    /// # Errors
+    /// Those of kqueue(2): no descriptors or no memory left.
+    #[doc(alias = "kqueue")]
+    #[doc(alias = "kqueue1")]
+    pub fn new() -> io::Result<Kqueue> {
+        Set::new().map(Kqueue)
+    }
+
+    /// Applies changes in order, then waits until something has happened or the
+    /// time is up, fills the front of `events`, and says how many there are.
+    ///
+    /// A change that fails, or that asks for a receipt, is answered by an entry of
+    /// its own with [`KeventFlags::ERROR`](crate::KeventFlags::ERROR). If there are
+    /// such entries they are returned at once, without waiting and without other
+    /// events. With no room for events it never waits. `None` waits for ever, zero
+    /// does not wait. A signal does not end it.
+    ///
+    /// # Errors
+    /// The error of a change for which there was no room in `events`; the changes
+    /// after it were not applied then. `EBADF` in a forked child.
+    #[doc(alias = "kevent")]
+    #[inline]
+    pub fn control(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        self.0.control(changes, events, Until::new(timeout, Signals::Resume))
+    }
+
+    /// [`control`](Kqueue::control) that answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes. The changes
+    /// were applied then, and must not be given again.
+    ///
+    /// # Errors
+    /// Those of `control`, and `Interrupted`.
+    pub fn control_interruptible(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        self.0.control(changes, events, Until::new(timeout, Signals::Report))
+    }
+
+    /// [`control`](Kqueue::control) with these signals blocked while it waits. It
+    /// answers [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    ///
+    /// # Errors
+    /// Those of `control`, and `Interrupted`.
+    #[cfg(unix)]
+    pub fn control_masked(
+        &self,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+        timeout: Option<Duration>,
+        mask: &SignalSet,
+    ) -> io::Result<usize> {
+        self.0.control(changes, events, Until::new(timeout, Signals::Masked(mask)))
+    }
+
+    /// Closes it, and tells the error that dropping it would swallow.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    pub fn close(self) -> io::Result<()> {
+        self.0.close()
+    }
+}
+
+impl std::fmt::Debug for Kqueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Kqueue").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl AsFd for Kqueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.own().as_fd()
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl AsRawFd for Kqueue {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
