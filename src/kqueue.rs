@@ -2,9 +2,11 @@
 
 use std::io;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+use crate::backend::epoll::EpollFd;
 use crate::kevent::Kevent;
 #[cfg(unix)]
 use crate::signals::SignalSet;
@@ -137,5 +139,29 @@ impl AsFd for Kqueue {
 impl AsRawFd for Kqueue {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+/// Python's `fromfd`. A descriptor that is no kqueue of this process is answered
+/// with `EBADF` when it is used.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl From<OwnedFd> for Kqueue {
+    fn from(fd: OwnedFd) -> Kqueue {
+        Kqueue(Set::from_own(EpollFd(fd)))
+    }
+}
+
+/// What is registered stays with the descriptor, until it is closed.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl From<Kqueue> for OwnedFd {
+    fn from(kqueue: Kqueue) -> OwnedFd {
+        kqueue.0.into_own().0
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+impl IntoRawFd for Kqueue {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
     }
 }

@@ -220,7 +220,9 @@ fn a_wait_lasts_as_long_as_it_says() {
 fn what_is_not_there_is_enoent() {
     // "The event could not be found to be modified or deleted."
     let kqueue = Kqueue::new().unwrap();
-    for flags in [KeventFlags::DELETE, KeventFlags::ENABLE, KeventFlags::DISABLE, KeventFlags::empty()] {
+    for flags in
+        [KeventFlags::DELETE, KeventFlags::ENABLE, KeventFlags::DISABLE, KeventFlags::empty()]
+    {
         assert_eq!(error(&kqueue, user(1).with_flags(flags)), ENOENT);
         assert_eq!(error(&kqueue, timer(1, 1).with_flags(flags)), ENOENT);
     }

@@ -154,13 +154,7 @@ fn tcp(fd: RawFd) -> io::Result<Tcp> {
     let mut size = info.len() as libc::socklen_t;
     // SAFETY: there is room for `size` bytes.
     check(unsafe {
-        libc::getsockopt(
-            fd,
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &mut size,
-        )
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut size)
     })?;
     let word = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
     Ok(Tcp { state: info[0], unacked: word(24), rtt: word(68), segments_in: word(140) })

@@ -26,10 +26,8 @@ impl TimerFd {
         let value = after.map_or(zero, |after| timespec(after.max(Duration::from_nanos(1))));
         let time = libc::itimerspec { it_interval: zero, it_value: value };
         // SAFETY: the time is valid, the old one is not asked for.
-        check(unsafe {
-            libc::timerfd_settime(self.0.as_raw_fd(), 0, &time, std::ptr::null_mut())
-        })
-        .map(drop)
+        check(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &time, std::ptr::null_mut()) })
+            .map(drop)
     }
 
     pub(crate) fn fd(&self) -> RawFd {

@@ -9,11 +9,14 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::error::{EINVAL, system};
+use super::{Shared, registry};
 use crate::backend::epoll::{self, EpollFd};
-use crate::backend::linux::TimerFd;
+use crate::backend::linux::{Kind, TimerFd};
 use crate::backend::{Added, Key, Wake};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
@@ -34,6 +37,7 @@ pub(super) enum Mode {
 }
 
 pub(super) struct Host {
+    mark: Mark,
     read: Arc<EpollFd>,
     write: Option<Arc<EpollFd>>,
     /// How many sources are in `write`.
@@ -51,6 +55,18 @@ pub(super) struct Host {
 
 const TIMER: Key = Key::own(1);
 
+/// The first epoll's number, by which the descriptor before it is known.
+pub(super) struct Mark(Arc<AtomicI32>);
+
+impl Mark {
+    /// Whether a descriptor is an epoll, and then whether it is the one. Asking
+    /// changes nothing.
+    pub(super) fn is_behind(&self, fd: RawFd) -> Option<bool> {
+        let member = self.0.load(Ordering::Relaxed);
+        epoll::holds(fd, member, EpollFlags::IN.bits(), 0).ok()
+    }
+}
+
 /// What to wait on without the lock.
 pub(super) struct Waiter {
     read: Arc<EpollFd>,
@@ -67,9 +83,9 @@ pub(super) struct Buffer {
 
 impl Buffer {
     pub(super) fn events(&self) -> impl Iterator<Item = (Key, PollFlags)> {
-        self.events[..self.found].iter().map(|event| {
-            (Key::from_bits(event.data()), PollFlags::from_epoll(event.flags()))
-        })
+        self.events[..self.found]
+            .iter()
+            .map(|event| (Key::from_bits(event.data()), PollFlags::from_epoll(event.flags())))
     }
 }
 
@@ -97,6 +113,7 @@ impl Host {
         own.control(libc::EPOLL_CTL_ADD, read.0.as_raw_fd(), EpollFlags::IN.bits(), 0)?;
         let wake = Arc::new(Wake::new()?);
         let host = Host {
+            mark: Mark(Arc::new(AtomicI32::new(read.0.as_raw_fd()))),
             read: Arc::new(read),
             write: None,
             writers: 0,
@@ -212,10 +229,37 @@ impl Host {
         }
     }
 
-    /// Whether a descriptor is an epoll, and then whether this host is behind it.
-    pub(super) fn is_behind(&self, fd: RawFd) -> Option<bool> {
-        let read = self.read.0.as_raw_fd();
-        epoll::holds(fd, read, EpollFlags::IN.bits(), 0).ok()
+    /// Tells its descriptor from others, without the lock.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(Arc::clone(&self.mark.0))
+    }
+
+    /// A source that is a kqueue itself.
+    pub(super) fn nested(
+        &self,
+        source: &Held,
+        kind: Kind,
+        filter: Filter,
+    ) -> io::Result<Option<Weak<Shared>>> {
+        if kind != Kind::Other {
+            return Ok(None);
+        }
+        match self.mark.is_behind(number(source)) {
+            None => Ok(None),
+            Some(itself) if itself || filter == Filter::Write => Err(system(EINVAL)),
+            Some(_) => Ok(registry::find_number(number(source)).map(|set| Arc::downgrade(&set))),
+        }
+    }
+
+    /// What there is now, for somebody who takes nothing.
+    pub(super) fn look(&self, out: &mut Buffer, most: usize) -> io::Result<()> {
+        let sets = [Some(&self.read), self.write.as_ref()];
+        out.found = 0;
+        out.events.resize(sets.len() * most, EpollEvent::default());
+        for set in sets.into_iter().flatten() {
+            out.found += set.wait(&mut out.events[out.found..][..most], Until::NOW)?;
+        }
+        Ok(())
     }
 
     /// Whether events of nobody mean that there are ghosts.
@@ -242,19 +286,9 @@ impl Host {
             };
             set.control(libc::EPOLL_CTL_ADD, fd, flags.bits(), key.bits())?;
         }
-        read.control(
-            libc::EPOLL_CTL_ADD,
-            self.wake.fd(),
-            EpollFlags::IN.bits(),
-            Key::WAKE.bits(),
-        )?;
+        read.control(libc::EPOLL_CTL_ADD, self.wake.fd(), EpollFlags::IN.bits(), Key::WAKE.bits())?;
         if let Some(timer) = &self.timer {
-            read.control(
-                libc::EPOLL_CTL_ADD,
-                timer.fd(),
-                EpollFlags::IN.bits(),
-                TIMER.bits(),
-            )?;
+            read.control(libc::EPOLL_CTL_ADD, timer.fd(), EpollFlags::IN.bits(), TIMER.bits())?;
         }
         let number = |set: &EpollFd| set.0.as_raw_fd();
         own.control(libc::EPOLL_CTL_ADD, number(&read), EpollFlags::IN.bits(), 0)?;
@@ -263,6 +297,7 @@ impl Host {
             own.control(libc::EPOLL_CTL_ADD, number(new), EpollFlags::IN.bits(), 1)?;
             own.control(libc::EPOLL_CTL_DEL, number(old), 0, 0)?;
         }
+        self.mark.0.store(number(&read), Ordering::Relaxed);
         self.read = Arc::new(read);
         self.write = write.map(Arc::new);
         self.ghosts = 0;

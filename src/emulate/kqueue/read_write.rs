@@ -1,7 +1,10 @@
 //! `EVFILT_READ` and `EVFILT_WRITE`.
 
 use std::io;
+use std::sync::Weak;
+use std::time::{Duration, Instant};
 
+use super::Shared;
 use super::error::{self, EBADF, ENOENT, system};
 use super::host::{Host, Mode, Own};
 use super::knote::Knote;
@@ -10,12 +13,16 @@ use crate::backend::{Added, Key, identity};
 use crate::flags::PollFlags;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::Held;
+use crate::timers::{TimerKey, Timers};
 
 /// A descriptor's side that is watched.
 pub(super) struct Io {
     pub(super) source: Held,
     pub(super) kind: probe::Kind,
+    /// It is a kqueue.
+    pub(super) nested: Option<Weak<Shared>>,
     pub(super) how: How,
+    pub(super) again: Again,
 }
 
 pub(super) enum How {
@@ -29,10 +36,50 @@ pub(super) enum How {
     File { identity: Option<(u64, u64)> },
 }
 
+/// When to look again at what nobody tells changes of.
+#[derive(Default)]
+pub(super) struct Again {
+    running: Option<TimerKey>,
+    pause: Duration,
+}
+
+impl Again {
+    const FIRST: Duration = Duration::from_millis(1);
+    const LAST: Duration = Duration::from_millis(256);
+
+    /// After a pause that grows.
+    pub(super) fn later(&mut self, timers: &mut Timers, key: Key) {
+        if self.running.is_none() {
+            self.pause = (self.pause * 2).clamp(Again::FIRST, Again::LAST);
+            let at = Instant::now() + self.pause;
+            self.running = Some(timers.start(key.bits(), at, None));
+        }
+    }
+
+    /// Now.
+    pub(super) fn now(&mut self) {
+        self.running = None;
+    }
+
+    /// Not at all, unless asked anew.
+    pub(super) fn stop(&mut self, timers: &mut Timers) {
+        if let Some(running) = self.running.take() {
+            timers.stop(running);
+        }
+        self.pause = Duration::ZERO;
+    }
+}
+
 /// What a look at a source says.
 pub(super) enum Look {
     NotReady,
-    Ready { flags: KeventFlags, fflags: NoteFlags, data: i64 },
+    /// Less than asked for, and nobody tells when there is more.
+    TooLittle,
+    Ready {
+        flags: KeventFlags,
+        fflags: NoteFlags,
+        data: i64,
+    },
     /// The descriptor is not what was registered any more.
     Gone,
 }
@@ -56,6 +103,7 @@ pub(super) fn attach(
 ) -> io::Result<Io> {
     let filter = knote.kevent.filter;
     let kind = probe::kind(&source)?;
+    let nested = host.nested(&source, kind, filter)?;
     let mut how = How::Watched { quiet: false };
     if probe::is_file(kind) {
         how = How::File { identity: identity(&source) };
@@ -66,7 +114,7 @@ pub(super) fn attach(
     if matches!(how, How::File { .. }) && filter == Filter::Write {
         return Err(error::refused(filter, "it does not watch files"));
     }
-    Ok(Io { source, kind, how })
+    Ok(Io { source, kind, nested, how, again: Again::default() })
 }
 
 /// How the host is to tell of a knote.
@@ -80,14 +128,14 @@ fn mode(knote: &Knote) -> Mode {
 
 /// Arms it again, after a modify or a report that disabled it. `NotFound`: the
 /// descriptor is another one by now.
-pub(super) fn arm(host: &mut Host, own: &Own, key: Key, knote: &mut Knote) -> io::Result<()> {
+pub(super) fn arm(host: &mut Host, key: Key, knote: &mut Knote) -> io::Result<()> {
     let mode = mode(knote);
     let filter = knote.kevent.filter;
     let super::knote::What::Io(io) = &mut knote.what else { return Ok(()) };
     match &mut io.how {
         How::Watched { quiet } => {
             *quiet = false;
-            host.change(own, key, &io.source, filter, mode)
+            host.change(key, &io.source, filter, mode)
         }
         How::File { identity: before } => match identity(&io.source) {
             None if probe::has_identity() => Err(system(EBADF)),
@@ -117,8 +165,14 @@ pub(super) fn look(
     let Ok(Probe::Ready { data, eof, error, anyway }) = probed else {
         return if probed.is_ok() { Look::NotReady } else { Look::Gone };
     };
-    if asked.contains(NoteFlags::LOWAT) && data < least && !anyway {
+    let nested = io.nested.as_ref().and_then(Weak::upgrade);
+    let data = nested.map_or(data, |nested| nested.pending() as i64);
+    if io.nested.is_some() && data == 0 {
         return Look::NotReady;
+    }
+    if asked.contains(NoteFlags::LOWAT) && data < least && !anyway {
+        // Whatever comes in is told, but not all that goes out.
+        return if filter == Filter::Write { Look::TooLittle } else { Look::NotReady };
     }
     let flags = if eof { KeventFlags::EOF } else { KeventFlags::empty() };
     Look::Ready { flags, fflags: NoteFlags::from_bits_retain(error as u32), data }
@@ -133,8 +187,6 @@ pub(super) fn look_at_file(io: &Io, asked: NoteFlags) -> Look {
     match probe::ahead(&io.source, io.kind) {
         Err(_) => Look::Gone,
         Ok(0) if !asked.contains(NoteFlags::FILE_POLL) && probe::is_file(io.kind) => Look::NotReady,
-        Ok(data) => {
-            Look::Ready { flags: KeventFlags::empty(), fflags: NoteFlags::empty(), data }
-        }
+        Ok(data) => Look::Ready { flags: KeventFlags::empty(), fflags: NoteFlags::empty(), data },
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::{EINVAL, system};
-use super::knote::{Knote, Knotes, What};
+use super::knote::{Knote, What};
 use crate::backend::Key;
 use crate::kevent::{Kevent, KeventFlags, NoteFlags};
 use crate::timeout::FOR_EVER;
@@ -119,19 +119,4 @@ pub(super) fn expired(knote: &mut Knote, now: Instant) -> bool {
     }
     knote.kevent.data = knote.kevent.data.saturating_add(new);
     knote.kevent.data > 0
-}
-
-/// Activates the knotes of the timers that have expired.
-pub(super) fn harvest(timers: &mut Timers, knotes: &mut Knotes) {
-    if timers.earliest().is_none() {
-        return;
-    }
-    let now = Instant::now();
-    while let Some(one) = timers.expire(now) {
-        let key = Key::from_bits(one.token);
-        let happened = knotes.get_mut(key).is_some_and(|knote| expired(knote, now));
-        if happened {
-            knotes.activate(key);
-        }
-    }
 }

@@ -1,0 +1,459 @@
+//! What a kqueue has: changes are applied to it, events are taken from it.
+
+use std::io;
+use std::time::Instant;
+
+use super::error::{self, EBADF, EINVAL, ENOENT, system};
+use super::host::{Buffer, Host, Mode, Own};
+use super::knote::{Knote, Knotes, What};
+use super::read_write::{self, How, Look};
+use super::timer::{self, Timer};
+use super::user;
+use crate::backend::{Key, check_source, identity};
+use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
+use crate::source::Held;
+use crate::timers::Timers;
+
+pub(super) struct State {
+    pub(super) host: Host,
+    pub(super) knotes: Knotes,
+    pub(super) timers: Timers,
+}
+
+impl State {
+    /// Applies changes in order. The entries that they made: errors and receipts.
+    pub(super) fn apply(
+        &mut self,
+        own: &Own,
+        changes: &[Kevent],
+        events: &mut [Kevent],
+    ) -> io::Result<usize> {
+        let mut entries = 0;
+        for change in changes {
+            if change.filter.number() == 0 {
+                continue;
+            }
+            let flags = change.flags.difference(KeventFlags::SYSFLAGS);
+            let change = change.with_flags(flags);
+            let outcome = self.register(own, &change);
+            if outcome.is_ok() && !flags.contains(KeventFlags::RECEIPT) {
+                continue;
+            }
+            match events.get_mut(entries) {
+                Some(entry) => {
+                    let error = outcome.as_ref().map_or_else(error::number, |()| 0);
+                    *entry = change.with_flags(flags | KeventFlags::ERROR).with_data(error);
+                    entries += 1;
+                }
+                None => return outcome.map(|()| entries),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn register(&mut self, own: &Own, change: &Kevent) -> io::Result<()> {
+        let Kevent { ident, filter, flags, .. } = *change;
+        let source = match filter {
+            Filter::Read | Filter::Write => Some(read_write::source(change)?),
+            Filter::Timer | Filter::User => None,
+            _ if filter.name().is_some() => {
+                return Err(error::unsupported(filter, "this target has no such filter"));
+            }
+            _ => return Err(system(EINVAL)),
+        };
+        let found = self.knotes.find(ident, filter);
+        match found {
+            None if flags.contains(KeventFlags::ADD) => self.attach(own, change, source),
+            None => {
+                if let Some(source) = &source {
+                    check_source(source)?;
+                }
+                Err(system(ENOENT))
+            }
+            Some(key) if flags.contains(KeventFlags::DELETE) => self.end(own, key),
+            Some(key) => match self.modify(key, change) {
+                // The number is another source's by now: the knote ended with the
+                // one that it was made for.
+                Err(error) if is_gone(&error) && source.is_some() => {
+                    let _ = self.end(own, key);
+                    if error.raw_os_error() != Some(EBADF) && flags.contains(KeventFlags::ADD) {
+                        self.attach(own, change, source)
+                    } else {
+                        Err(error)
+                    }
+                }
+                other => other,
+            },
+        }
+    }
+
+    fn attach(&mut self, own: &Own, change: &Kevent, source: Option<Held>) -> io::Result<()> {
+        let key = self.knotes.reserve();
+        match self.make(own, key, change, source) {
+            Ok(knote) => {
+                let active = knote.active;
+                self.knotes.insert(key, knote);
+                if active {
+                    self.knotes.activate(key);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.knotes.release(key);
+                Err(error)
+            }
+        }
+    }
+
+    fn make(
+        &mut self,
+        own: &Own,
+        key: Key,
+        change: &Kevent,
+        source: Option<Held>,
+    ) -> io::Result<Knote> {
+        if let Some(source) = source {
+            let mut knote = Knote::new(change, What::User { triggered: false });
+            let io = read_write::attach(&mut self.host, own, key, source, &knote)?;
+            knote.active = matches!(io.how, How::File { .. });
+            knote.what = What::Io(io);
+            return Ok(knote);
+        }
+        if change.filter == Filter::User {
+            let mut knote = user::attach(change);
+            knote.active = matches!(knote.what, What::User { triggered: true });
+            return Ok(knote);
+        }
+        let mut timer = Timer::new(change, Instant::now())?;
+        if !change.flags.contains(KeventFlags::DISABLE) {
+            timer.start(&mut self.timers, key);
+        }
+        let mut knote = Knote::new(change, What::Timer(timer));
+        knote.kevent.flags |= KeventFlags::CLEAR;
+        Ok(knote)
+    }
+
+    fn modify(&mut self, key: Key, change: &Kevent) -> io::Result<()> {
+        let State { host, knotes, timers, .. } = self;
+        let Some(knote) = knotes.get_mut(key) else { return Err(system(ENOENT)) };
+        let flags = change.flags;
+        let again = match &knote.what {
+            What::Timer(_) if flags.contains(KeventFlags::ADD) => {
+                Some(Timer::new(change, Instant::now())?)
+            }
+            _ => None,
+        };
+        if flags.contains(KeventFlags::FORCEONESHOT) {
+            knote.kevent.flags |= KeventFlags::ONESHOT;
+            knote.active = true;
+        }
+        // "Adding an event automatically enables it, unless overridden by the
+        // EV_DISABLE flag."
+        if flags.contains(KeventFlags::ENABLE) {
+            knote.disabled = false;
+        } else if flags.contains(KeventFlags::DISABLE) {
+            knote.disabled = true;
+        } else if flags.contains(KeventFlags::ADD) {
+            knote.disabled = false;
+        }
+        if !flags.contains(KeventFlags::KEEPUDATA) {
+            knote.kevent = knote.kevent.with_udata(change.udata);
+        }
+        match &mut knote.what {
+            What::Io(io) => {
+                io.again.stop(timers);
+                knote.asked = change.fflags;
+                knote.argument = change.data;
+                knote.active |= matches!(io.how, How::File { .. });
+                read_write::arm(host, key, knote)?;
+            }
+            What::User { .. } => {
+                user::touch(knote, change);
+                knote.active |= matches!(knote.what, What::User { triggered: true });
+            }
+            What::Timer(timer) => {
+                if let Some(again) = again {
+                    timer.stop(timers);
+                    *timer = again;
+                    knote.asked = change.fflags;
+                    knote.kevent.data = 0;
+                    knote.active = false;
+                }
+                if knote.disabled {
+                    timer.stop(timers);
+                } else {
+                    timer.start(timers, key);
+                }
+            }
+        }
+        let (disabled, active) = (knote.disabled, knote.active);
+        if disabled || !active {
+            knotes.withdraw(key);
+        } else {
+            knotes.enqueue(key);
+        }
+        Ok(())
+    }
+
+    /// Ends a knote. An error: its descriptor was closed before.
+    fn end(&mut self, _own: &Own, key: Key) -> io::Result<()> {
+        let Some(knote) = self.knotes.remove(key) else { return Err(system(ENOENT)) };
+        match knote.what {
+            What::Io(mut io) => {
+                io.again.stop(&mut self.timers);
+                match io.how {
+                    How::Watched { .. } => self.host.forget(&io.source, knote.kevent.filter),
+                    How::File { identity: before } => {
+                        check_source(&io.source)?;
+                        let same = identity(&io.source) == before;
+                        if same { Ok(()) } else { Err(system(ENOENT)) }
+                    }
+                }
+            }
+            What::Timer(mut timer) => {
+                timer.stop(&mut self.timers);
+                Ok(())
+            }
+            What::User { .. } => Ok(()),
+        }
+    }
+
+    /// Reports what is queued, each knote once.
+    pub(super) fn take_queued(&mut self, own: &Own, events: &mut [Kevent]) -> usize {
+        let marker = self.knotes.marker();
+        let mut taken = 0;
+        while taken < events.len() {
+            let Some(key) = self.knotes.next(marker) else { break };
+            let Some(knote) = self.knotes.get_mut(key) else { continue };
+            match run(knote) {
+                Look::Ready { flags, fflags, data } => {
+                    let kevent = knote.kevent;
+                    events[taken] =
+                        kevent.with_flags(kevent.flags | flags).with_fflags(fflags).with_data(data);
+                    taken += 1;
+                    self.reported(own, key);
+                }
+                Look::NotReady | Look::TooLittle => knote.active = false,
+                Look::Gone => {
+                    let _ = self.end(own, key);
+                }
+            }
+        }
+        taken
+    }
+
+    /// After a report: deletes, disables, clears or queues again.
+    fn reported(&mut self, own: &Own, key: Key) {
+        let Some(knote) = self.knotes.get_mut(key) else { return };
+        if knote.is_oneshot() {
+            let _ = self.end(own, key);
+            return;
+        }
+        if knote.clears() {
+            knote.active = false;
+            knote.kevent.data = 0;
+            knote.kevent.fflags = NoteFlags::empty();
+            if let What::User { triggered } = &mut knote.what {
+                *triggered = false;
+            }
+        }
+        if knote.dispatches() {
+            knote.disabled = true;
+            knote.active = false;
+            match &mut knote.what {
+                What::Timer(timer) => timer.stop(&mut self.timers),
+                What::Io(_) => {
+                    // If it was closed meanwhile, it is gone anyway.
+                    let _ = read_write::arm(&mut self.host, key, knote);
+                }
+                What::User { .. } => {}
+            }
+        }
+        self.knotes.enqueue(key);
+    }
+
+    /// Reports what the host found.
+    pub(super) fn take_watched(
+        &mut self,
+        own: &Own,
+        buffer: &Buffer,
+        events: &mut [Kevent],
+    ) -> usize {
+        let mut taken = 0;
+        let mut strangers = false;
+        for (key, said) in buffer.events() {
+            if self.host.take_own(key) {
+                continue;
+            }
+            let Some(knote) = self.knotes.get(key) else {
+                strangers = true;
+                continue;
+            };
+            if knote.disabled {
+                continue;
+            }
+            let Kevent { filter, .. } = knote.kevent;
+            let What::Io(io) = &knote.what else { continue };
+            let look = read_write::look(&self.host, io, filter, knote.asked, knote.argument, said);
+            match look {
+                Look::Ready { flags, fflags, data } => {
+                    let kevent = knote.kevent;
+                    events[taken] =
+                        kevent.with_flags(kevent.flags | flags).with_fflags(fflags).with_data(data);
+                    taken += 1;
+                    self.hush(key, false);
+                    self.stop_looking(key);
+                    if kevent.flags.intersects(KeventFlags::ONESHOT | KeventFlags::DISPATCH) {
+                        self.reported(own, key);
+                    }
+                }
+                Look::NotReady => self.hush(key, true),
+                Look::TooLittle => {
+                    self.hush(key, true);
+                    if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
+                        io.again.later(&mut self.timers, key);
+                    }
+                }
+                Look::Gone => {
+                    let _ = self.end(own, key);
+                }
+            }
+        }
+        if strangers && self.host.is_haunted() {
+            self.exorcise(own);
+        }
+        taken
+    }
+
+    fn stop_looking(&mut self, key: Key) {
+        if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
+            io.again.stop(&mut self.timers);
+        }
+    }
+
+    /// A level knote that is not ready though the host says so: only changes are
+    /// wanted until it is.
+    fn hush(&mut self, key: Key, hush: bool) {
+        let Some(knote) = self.knotes.get_mut(key) else { return };
+        if knote.clears() {
+            return;
+        }
+        let filter = knote.kevent.filter;
+        let What::Io(io) = &mut knote.what else { return };
+        let How::Watched { quiet } = &mut io.how else { return };
+        if *quiet != hush {
+            *quiet = hush;
+            let mode = if hush { Mode::Edge } else { Mode::Level };
+            // If it was closed meanwhile, it is gone anyway.
+            let _ = self.host.change(key, &io.source, filter, mode);
+        }
+    }
+
+    /// Gets rid of registrations that nobody can delete.
+    fn exorcise(&mut self, own: &Own) {
+        let gone: Vec<Key> = self
+            .knotes
+            .iter()
+            .filter(|(_, knote)| match &knote.what {
+                What::Io(io) if matches!(io.how, How::Watched { .. }) => {
+                    !self.host.is_same(&io.source, knote.kevent.filter)
+                }
+                _ => false,
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in gone {
+            let _ = self.end(own, key);
+        }
+        let live = self.knotes.iter().filter_map(|(key, knote)| {
+            let What::Io(io) = &knote.what else { return None };
+            let How::Watched { quiet } = io.how else { return None };
+            let Held::Fd(fd) = io.source;
+            let mode = match knote.disabled {
+                true => Mode::Off,
+                false if quiet || knote.clears() => Mode::Edge,
+                false => Mode::Level,
+            };
+            Some((key, fd, Some((knote.kevent.filter, mode))))
+        });
+        // Without descriptors or memory for it the ghosts stay, and are tried again.
+        let _ = self.host.rebuild(own, live);
+    }
+}
+
+impl State {
+    /// Activates what has happened by itself.
+    pub(super) fn harvest(&mut self) {
+        if self.timers.earliest().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(one) = self.timers.expire(now) {
+            let key = Key::from_bits(one.token);
+            let Some(knote) = self.knotes.get_mut(key) else { continue };
+            match &mut knote.what {
+                What::Io(io) => {
+                    io.again.now();
+                    // If it was closed meanwhile, it is gone anyway.
+                    let _ = read_write::arm(&mut self.host, key, knote);
+                }
+                _ => {
+                    if timer::expired(knote, now) {
+                        self.knotes.activate(key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many events wait to be taken. Takes none.
+    pub(super) fn pending(&mut self) -> usize {
+        self.harvest();
+        let mut pending = self.knotes.queued();
+        let mut buffer = self.host.buffer();
+        if self.host.look(&mut buffer, self.knotes.len() + Host::OWN).is_ok() {
+            for (key, said) in buffer.events() {
+                if self.host.take_own(key) {
+                    continue;
+                }
+                let Some(knote) = self.knotes.get_mut(key) else { continue };
+                let (filter, asked, least) = (knote.kevent.filter, knote.asked, knote.argument);
+                let What::Io(io) = &knote.what else { continue };
+                let look = read_write::look(&self.host, io, filter, asked, least, said);
+                if !knote.disabled && matches!(look, Look::Ready { .. }) {
+                    pending += 1;
+                    if knote.clears() {
+                        // The look has taken it.
+                        let _ = read_write::arm(&mut self.host, key, knote);
+                    }
+                }
+            }
+        }
+        self.host.keep(buffer);
+        pending
+    }
+}
+
+/// Runs the filter of a knote that is active in the queue.
+fn run(knote: &mut Knote) -> Look {
+    let report = |fflags, data| Look::Ready { flags: KeventFlags::empty(), fflags, data };
+    let Kevent { data, fflags, .. } = knote.kevent;
+    match &knote.what {
+        What::Io(io) => match io.how {
+            How::File { .. } => read_write::look_at_file(io, knote.asked),
+            // Forced.
+            How::Watched { .. } => report(fflags, data),
+        },
+        What::User { triggered } if *triggered || knote.is_oneshot() => {
+            report(knote.asked, knote.argument)
+        }
+        What::User { .. } => Look::NotReady,
+        What::Timer(_) if data > 0 || knote.is_oneshot() => report(NoteFlags::empty(), data),
+        What::Timer(_) => Look::NotReady,
+    }
+}
+
+/// The error of a descriptor that is not what was registered any more.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EBADF | ENOENT))
+}
