@@ -4,10 +4,10 @@
 SHELL = bash
 .DEFAULT_GOAL = help
 # -k style options are for make's own targets; each task here is one script or one command.
-.PHONY: help demo test lint bench capi targets doctor clean
+.PHONY: help demo test lint bench capi capi-wasm targets doctor clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'More: scripts/README.md (one suite: scripts/test NAME; cargo for another target: scripts/cargo-for)'
 
 demo: ## one program, natively and in WebAssembly, on live input; the traces side by side
@@ -22,8 +22,11 @@ lint: ## format, clippy and documentation, on each backend and target, warnings 
 bench: ## the benchmarks, against the raw system calls and the peers
 	cargo bench
 
-capi: ## the C library and its headers
-	cargo build --release --manifest-path capi/Cargo.toml
+capi: ## the C library and its headers, in target/capi (BACKEND=poll: in target/capi-poll)
+	@scripts/capi native $(BACKEND)
+
+capi-wasm: ## the same for WebAssembly, in target/capi-wasm
+	@scripts/capi wasm
 
 targets: ## type-check and lint every supported target; link for those that have a linker here
 	@scripts/targets

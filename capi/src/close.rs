@@ -1,0 +1,71 @@
+//! close, and what a program may tell us of its descriptors.
+
+use libc::c_int;
+
+#[cfg(unix)]
+use crate::errno::check;
+use crate::errno::{Answer, Errno, call};
+use crate::sets::{self, Set};
+use crate::source::CSource;
+
+/// close(2), of what the create functions and kqueue returned, and of any other
+/// descriptor: emulated sets hear of it, and end its registrations.
+#[unsafe(no_mangle)]
+pub extern "C" fn readiness_close(fd: c_int) -> c_int {
+    call(|| close(fd))
+}
+
+fn close(fd: c_int) -> Answer {
+    if sets::any() {
+        tell(fd, |set, source| set.closed(source));
+        let set = sets::remove(fd);
+        // On WASI that was all there is to close.
+        if set.is_some() && cfg!(not(unix)) {
+            return Ok(0);
+        }
+        drop(set);
+    }
+    host_close(fd)
+}
+
+/// The program met `EAGAIN` on a descriptor: where edges are emulated, the next
+/// one is told at once and not up to 256 ms late.
+#[unsafe(no_mangle)]
+pub extern "C" fn readiness_rearm(fd: c_int) -> c_int {
+    call(|| if fd < 0 { Err(Errno(libc::EBADF)) } else { Ok(rearm(fd)) })
+}
+
+pub(crate) fn rearm(fd: c_int) -> c_int {
+    if sets::any() {
+        tell(fd, |set, source| set.rearm(source));
+    }
+    0
+}
+
+fn tell(fd: c_int, say: impl Fn(&Set, &CSource)) {
+    if let Some(source) = CSource::of(fd) {
+        sets::each(|set| say(set, &source));
+    }
+}
+
+/// Not the C library's `close`, which the linker may have wrapped to be ours.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn host_close(fd: c_int) -> Answer {
+    // SAFETY: the caller's own descriptor, or no descriptor.
+    check(unsafe { libc::syscall(libc::SYS_close, fd) } as c_int)
+}
+
+#[cfg(target_os = "wasi")]
+fn host_close(fd: c_int) -> Answer {
+    // SAFETY: the caller's own descriptor, or no descriptor.
+    match unsafe { wasi::fd_close(fd as wasi::Fd) } {
+        Ok(()) => Ok(0),
+        Err(error) => Err(Errno(error.raw().into())),
+    }
+}
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+fn host_close(fd: c_int) -> Answer {
+    // SAFETY: the caller's own descriptor, or no descriptor.
+    check(unsafe { libc::close(fd) })
+}

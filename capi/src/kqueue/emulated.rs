@@ -1,0 +1,135 @@
+//! The crate's kqueue under FreeBSD's signatures and in FreeBSD's structure.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use libc::{c_int, timespec};
+pub(super) use readiness::Kevent;
+use readiness::{AsSource, Filter, KeventFlags, Kqueue};
+
+use crate::errno::{Answer, Errno};
+use crate::memory::{Input, write};
+use crate::sets::{self, Kind};
+use crate::source::CSource;
+use crate::timeout;
+
+// The crate's Kevent is FreeBSD's structure, `ext` and all.
+const _: () = assert!(size_of::<Kevent>() == 64);
+
+/// What a wait gives at once, at most.
+const AT_ONCE: usize = 1 << 16;
+
+/// A kqueue, and what C calls its sources.
+pub(crate) struct Queue {
+    pub(crate) set: Kqueue,
+    /// Sets that have no descriptor, by the number that the crate has for them: C's
+    /// own number for them.
+    names: Mutex<HashMap<usize, usize>>,
+}
+
+pub(super) fn create() -> Answer {
+    let queue = Queue { set: Kqueue::new()?, names: Mutex::default() };
+    // A kqueue is not inherited, so it is of no use after exec either.
+    sets::insert(Kind::Kqueue(queue), true)
+}
+
+pub(super) unsafe fn kevent(
+    kq: c_int,
+    changes: *const Kevent,
+    changes_len: c_int,
+    events: *mut Kevent,
+    events_len: c_int,
+    timeout: *const timespec,
+) -> Answer {
+    let invalid = Errno(libc::EINVAL);
+    let set = sets::find(kq).ok_or(Errno(libc::EBADF))?;
+    let Some(queue) = queue(&set.kind) else { return Err(Errno(libc::EBADF)) };
+    let changes_len = usize::try_from(changes_len).map_err(|_| invalid)?;
+    let events_len = usize::try_from(events_len).map_err(|_| invalid)?;
+    // SAFETY: the caller's array.
+    let input = unsafe { Input::new(changes, changes_len) }?;
+    if events.is_null() && events_len > 0 {
+        return Err(Errno(libc::EFAULT));
+    }
+    // SAFETY: NULL or the caller's time.
+    let timeout = unsafe { timeout::of_timespec(timeout) };
+
+    let changes: Vec<Kevent> = input.iter().map(|change| queue.to_crate(change)).collect();
+    let timeout = match timeout {
+        Ok(timeout) => timeout,
+        // FreeBSD looks at the time when the changes are made, and only if it
+        // may have to wait.
+        Err(_) if events_len == 0 => None,
+        Err(error) => {
+            queue.set.control_interruptible(&changes, &mut [], None)?;
+            return Err(error);
+        }
+    };
+    queue.control(&changes, events, events_len, timeout)
+}
+
+fn queue(kind: &Kind) -> Option<&Queue> {
+    match kind {
+        Kind::Kqueue(queue) => Some(queue),
+        #[allow(unreachable_patterns, reason = "there are epolls where the kernel has none")]
+        _ => None,
+    }
+}
+
+impl Queue {
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> Option<std::os::fd::RawFd> {
+        Some(std::os::fd::AsRawFd::as_raw_fd(&self.set))
+    }
+
+    fn control(
+        &self,
+        changes: &[Kevent],
+        events: *mut Kevent,
+        events_len: usize,
+        timeout: Option<Duration>,
+    ) -> Answer {
+        let mut buffer = vec![Kevent::default(); events_len.min(AT_ONCE)];
+        let found = self.set.control_interruptible(changes, &mut buffer, timeout)?;
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let found_events = buffer[..found].iter().map(|event| {
+            let mut event = *event;
+            event.ident = names.get(&event.ident).copied().unwrap_or(event.ident);
+            event
+        });
+        // SAFETY: the caller's array has room for `events_len`.
+        unsafe { write(events, 0, found_events) };
+        Ok(found as c_int)
+    }
+
+    /// The change with the crate's own number, if its source is a set that has no
+    /// descriptor.
+    fn to_crate(&self, mut change: Kevent) -> Kevent {
+        let of_descriptor = [Filter::Read, Filter::Write].contains(&change.filter);
+        let Some(CSource::Set(set)) =
+            c_int::try_from(change.ident).ok().filter(|_| of_descriptor).and_then(CSource::of)
+        else {
+            return change;
+        };
+        let ident = set.as_source().raw().number() as usize;
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(ident, change.ident);
+        change.ident = ident;
+        change
+    }
+
+    /// The knotes of a descriptor end when it is closed. The kernel keeps them
+    /// while a duplicate lives.
+    pub(crate) fn closed(&self, source: &CSource) {
+        let ident = source.as_source().raw().number() as usize;
+        for filter in [Filter::Read, Filter::Write, Filter::Vnode] {
+            let change = Kevent::from_ident(ident, filter).with_flags(KeventFlags::DELETE);
+            // Mostly there is none.
+            let _ = self.set.control(&[change], &mut [], None);
+        }
+    }
+
+    /// Edges are the kernel's.
+    pub(crate) fn rearm(&self, _source: &CSource) {}
+}

@@ -1,0 +1,27 @@
+//! `libreadiness`: select, poll, epoll and kqueue for C, on every target.
+//!
+//! Each `readiness_NAME` has the signature and the `errno` contract of the system
+//! call NAME. Where the kernel has the call it is the kernel's; elsewhere it is
+//! the crate `readiness` behind a table from numbers to sets ([`sets`]).
+//! `include/readiness.h` declares what is here, `README.md` says how to use it.
+//!
+//! Pointers are the caller's promise: NULL is answered with `EFAULT`, another one
+//! has to be good for what the system call would do with it. Every other argument
+//! may be anything.
+
+#![cfg(any(unix, target_os = "wasi"))]
+
+mod close;
+mod epoll;
+mod errno;
+#[cfg(any(kernel_kqueue, emulated_kqueue))]
+mod kqueue;
+mod memory;
+mod poll;
+mod select;
+mod sets;
+mod signals;
+mod source;
+mod timeout;
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "wasi"))]
+mod wrap;

@@ -1,0 +1,123 @@
+//! poll and ppoll.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use libc::{c_int, c_short, nfds_t, pollfd, timespec};
+use readiness::{AsSource, Poll, PollEvent, PollFlags, RawSource};
+
+use crate::errno::{Answer, Errno, call};
+use crate::memory::{Input, write};
+#[cfg(unix)]
+use crate::sets;
+use crate::signals::{self, Mask, sigset_t};
+use crate::source::CSource;
+use crate::timeout;
+
+/// poll(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn readiness_poll(fds: *mut pollfd, nfds: nfds_t, timeout: c_int) -> c_int {
+    #[cfg(unix)]
+    if !sets::any_without_descriptor() {
+        // SAFETY: the caller's array; the kernel checks it.
+        return unsafe { libc::poll(fds, nfds, timeout) };
+    }
+    let timeout = timeout::milliseconds(timeout);
+    // SAFETY: the caller's array.
+    call(|| unsafe { poll(fds, nfds as usize, timeout, None) })
+}
+
+/// ppoll(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn readiness_ppoll(
+    fds: *mut pollfd,
+    nfds: nfds_t,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    #[cfg(all(unix, not(any(target_os = "macos", target_os = "ios"))))]
+    if !sets::any_without_descriptor() {
+        // SAFETY: the caller's memory; the kernel checks it.
+        return unsafe { libc::ppoll(fds, nfds, timeout, mask) };
+    }
+    // SAFETY: the caller's memory.
+    call(|| unsafe {
+        timeout::of_timespec(timeout)
+            .and_then(|timeout| poll(fds, nfds as usize, timeout, signals::mask(mask)))
+    })
+}
+
+/// Waits, with a mask if it is ppoll that was called.
+pub(crate) fn wait(
+    poll: &mut Poll,
+    timeout: Option<Duration>,
+    mask: Mask,
+) -> Answer<Vec<PollEvent>> {
+    #[cfg(unix)]
+    if let Some(mask) = mask {
+        return Ok(poll.ppoll(timeout, &mask)?.collect());
+    }
+    let _ = mask;
+    Ok(poll.poll_interruptible(timeout)?.collect())
+}
+
+/// poll(2) by way of the crate: sets that have no descriptor among the rest.
+///
+/// # Safety
+/// `fds` is the caller's array of `nfds`.
+unsafe fn poll(fds: *mut pollfd, nfds: usize, timeout: Option<Duration>, mask: Mask) -> Answer {
+    if nfds > limit() {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: the caller's array.
+    let entries: Vec<pollfd> = unsafe { Input::new(fds.cast_const(), nfds) }?.iter().collect();
+
+    // One registration a source, wanting what any entry of it wants.
+    let mut poll = Poll::new();
+    let mut wants: HashMap<RawSource, PollFlags> = HashMap::new();
+    let mut sources = Vec::with_capacity(nfds);
+    for entry in &entries {
+        let Some(source) = CSource::of(entry.fd) else {
+            sources.push(None);
+            continue;
+        };
+        let raw = source.raw_source();
+        let want = wants.entry(raw).or_insert(PollFlags::empty());
+        *want |= PollFlags::from_bits_truncate(entry.events as u16);
+        poll.register(&source, *want)?;
+        sources.push(Some(raw));
+    }
+    let found = wait(&mut poll, timeout, mask)?;
+
+    let found: HashMap<RawSource, PollFlags> =
+        found.iter().map(|event| (event.source, event.flags)).collect();
+    let unasked = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    let mut ready = 0;
+    let entries = entries.into_iter().zip(sources).map(|(entry, source)| {
+        let asked = PollFlags::from_bits_truncate(entry.events as u16) | unasked;
+        let flags = source.and_then(|source| found.get(&source).copied());
+        let revents = (flags.unwrap_or(PollFlags::empty()) & asked).bits() as c_short;
+        ready += c_int::from(revents != 0);
+        pollfd { revents, ..entry }
+    });
+    // SAFETY: the caller's array.
+    unsafe { write(fds, 0, entries) };
+    Ok(ready)
+}
+
+/// The most entries that poll(2) takes.
+#[cfg(unix)]
+fn limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: there is room for the limit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == -1 {
+        return usize::MAX;
+    }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
+/// Memory is the limit.
+#[cfg(not(unix))]
+fn limit() -> usize {
+    usize::MAX
+}

@@ -1,0 +1,196 @@
+//! The table from numbers to emulated sets.
+//!
+//! An emulated epoll or kqueue has to be an `int` that C can hold, hand on, dup
+//! and close. On Unix the number is a real descriptor, so that the kernel gives
+//! it to nothing else: the set's own if it has one, or else a pipe that never has
+//! anything to say. The program may close or dup such a number behind our back;
+//! therefore the number is asked each time which open file it stands for. On WASI
+//! the numbers are from 0x40000000 on, which hosts never reach.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use libc::c_int;
+use readiness::{AsSource, Source};
+
+use crate::errno::Answer;
+#[cfg(not(kernel_epoll))]
+use crate::errno::Errno;
+use crate::source::CSource;
+
+#[cfg(unix)]
+#[path = "sets/unix.rs"]
+mod place;
+#[cfg(not(unix))]
+#[path = "sets/wasi.rs"]
+mod place;
+
+use place::Place;
+
+/// An emulated set.
+pub(crate) struct Set {
+    pub(crate) kind: Kind,
+    place: Place,
+}
+
+pub(crate) enum Kind {
+    #[cfg(not(kernel_epoll))]
+    Epoll(readiness::Epoll),
+    #[cfg(emulated_kqueue)]
+    Kqueue(crate::kqueue::Queue),
+}
+
+impl Kind {
+    /// The descriptor that the set has of its own.
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<std::os::fd::RawFd> {
+        match self {
+            #[cfg(not(kernel_epoll))]
+            Kind::Epoll(_) => None,
+            #[cfg(emulated_kqueue)]
+            Kind::Kqueue(queue) => queue.descriptor(),
+        }
+    }
+}
+
+impl Set {
+    pub(crate) fn as_source(&self) -> Source<'_> {
+        match &self.kind {
+            #[cfg(not(kernel_epoll))]
+            Kind::Epoll(epoll) => epoll.as_source(),
+            #[cfg(emulated_kqueue)]
+            Kind::Kqueue(queue) => queue.set.as_source(),
+        }
+    }
+
+    /// The program closes this source.
+    pub(crate) fn closed(&self, source: &CSource) {
+        match &self.kind {
+            #[cfg(not(kernel_epoll))]
+            Kind::Epoll(epoll) => epoll.closed(source.raw_source()),
+            #[cfg(emulated_kqueue)]
+            Kind::Kqueue(queue) => queue.closed(source),
+        }
+    }
+
+    /// The program met `EAGAIN` on this source.
+    pub(crate) fn rearm(&self, source: &CSource) {
+        match &self.kind {
+            #[cfg(not(kernel_epoll))]
+            // It has no better way to hear of an error than a late edge.
+            Kind::Epoll(epoll) => drop(epoll.rearm(source)),
+            #[cfg(emulated_kqueue)]
+            Kind::Kqueue(queue) => queue.rearm(source),
+        }
+    }
+}
+
+/// Every number that is known to stand for a set; several after a dup.
+static NUMBERS: RwLock<BTreeMap<c_int, Arc<Set>>> = RwLock::new(BTreeMap::new());
+
+/// How many there are, so that a program without any pays for one load.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn read<T>(look: impl FnOnce(&BTreeMap<c_int, Arc<Set>>) -> T) -> T {
+    look(&NUMBERS.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sets are dropped by who gets them back, not under the lock: dropping closes
+/// descriptors, and a close looks here.
+fn write<T>(change: impl FnOnce(&mut BTreeMap<c_int, Arc<Set>>) -> T) -> T {
+    let mut numbers = NUMBERS.write().unwrap_or_else(PoisonError::into_inner);
+    let changed = change(&mut numbers);
+    COUNT.store(numbers.len(), Ordering::Release);
+    changed
+}
+
+pub(crate) fn any() -> bool {
+    COUNT.load(Ordering::Acquire) > 0
+}
+
+/// A number for a new set. `closes_on_exec` counts where there is an exec.
+pub(crate) fn insert(kind: Kind, closes_on_exec: bool) -> Answer {
+    forget_the_closed();
+    write(|numbers| {
+        let (number, place) = Place::new(&kind, closes_on_exec, numbers.keys().copied())?;
+        numbers.insert(number, Arc::new(Set { kind, place }));
+        Ok(number)
+    })
+}
+
+/// Drops the sets whose numbers were closed without our being told.
+fn forget_the_closed() {
+    if !any() {
+        return;
+    }
+    let stale: Vec<_> = read(|numbers| {
+        numbers
+            .iter()
+            .filter(|(number, set)| !set.place.is(&set.kind, **number))
+            .map(|(number, _)| *number)
+            .collect()
+    });
+    let gone: Vec<_> =
+        write(|numbers| stale.iter().filter_map(|number| numbers.remove(number)).collect());
+    drop(gone);
+}
+
+/// The set that a number stands for.
+pub(crate) fn find(number: c_int) -> Option<Arc<Set>> {
+    if number < 0 || !any() {
+        return None;
+    }
+    if let Some(set) = read(|numbers| numbers.get(&number).cloned()) {
+        if set.place.is(&set.kind, number) {
+            return Some(set);
+        }
+        drop(remove(number));
+    }
+    // A duplicate that we have not met.
+    let all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
+    let set = all.into_iter().find(|set| set.place.is_duplicated_by(&set.kind, number))?;
+    write(|numbers| numbers.insert(number, Arc::clone(&set)));
+    Some(set)
+}
+
+/// The set, if it has no descriptor that the host could wait on.
+pub(crate) fn without_descriptor(number: c_int) -> Option<Arc<Set>> {
+    if !any_without_descriptor() {
+        return None;
+    }
+    find(number).filter(|set| set.place.is_placeholder())
+}
+
+/// Whether there may be sets that the host cannot wait on.
+pub(crate) fn any_without_descriptor() -> bool {
+    any() && read(|numbers| numbers.values().any(|set| set.place.is_placeholder()))
+}
+
+/// Takes a number out. What it stood for lives on while others stand for it.
+pub(crate) fn remove(number: c_int) -> Option<Arc<Set>> {
+    if !any() {
+        return None;
+    }
+    write(|numbers| numbers.remove(&number))
+}
+
+/// Every set there is.
+pub(crate) fn each(mut act: impl FnMut(&Set)) {
+    if !any() {
+        return;
+    }
+    let mut all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
+    all.sort_by_key(Arc::as_ptr);
+    all.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    for set in all {
+        act(&set);
+    }
+}
+
+/// Why a number that stands for no set cannot be used as one: `EBADF` if it is
+/// not open, `otherwise` if it is something else.
+#[cfg(not(kernel_epoll))]
+pub(crate) fn no_set(number: c_int, otherwise: Errno) -> Errno {
+    if place::is_open(number) { otherwise } else { Errno(libc::EBADF) }
+}
