@@ -12,12 +12,27 @@ use crate::kevent::Kevent;
 use crate::signals::SignalSet;
 use crate::timeout::{Signals, Until};
 
-use crate::emulate::kqueue::EmulatedKqueue as Set;
+cfg_if::cfg_if! {
+    if #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ))] {
+        use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+        use crate::backend::kqueue::KqueueFd as Set;
+    } else {
+        use crate::emulate::kqueue::EmulatedKqueue as Set;
+    }
+}
 
 /// A kqueue: Python's `select.kqueue()`, on every target.
 ///
-/// Where the kernel has none it is emulated, and behaves as FreeBSD's. On Linux
-/// it is one descriptor then, which poll(2), epoll(7) and other kqueues take.
+/// On macOS and the BSDs each method is the system call: changes and events are
+/// the kernel's own structures, nothing is copied, allocated or locked. Elsewhere
+/// it is emulated, and behaves as FreeBSD's. On Linux it is one descriptor then,
+/// which poll(2), epoll(7) and other kqueues take.
 ///
 /// - **Registrations** are by ident and filter. Closing a descriptor ends them; a
 ///   number that was given to another source since never answers under the old
@@ -29,7 +44,7 @@ use crate::emulate::kqueue::EmulatedKqueue as Set;
 ///   dropping it harms nobody.
 ///
 /// ```
-/// # #[cfg(target_os = "linux")] {
+/// # #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))] {
 /// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
 /// use readiness::{Filter, Kevent, Kqueue};
 ///
@@ -163,5 +178,47 @@ impl From<Kqueue> for OwnedFd {
 impl IntoRawFd for Kqueue {
     fn into_raw_fd(self) -> RawFd {
         OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ))] {
+        impl AsFd for Kqueue {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for Kqueue {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+
+        /// Python's `fromfd`. Nothing is checked: a descriptor of another kind is
+        /// answered with an error when it is used.
+        impl From<OwnedFd> for Kqueue {
+            fn from(fd: OwnedFd) -> Kqueue {
+                Kqueue(Set::from(fd))
+            }
+        }
+
+        impl From<Kqueue> for OwnedFd {
+            fn from(kqueue: Kqueue) -> OwnedFd {
+                kqueue.0.into()
+            }
+        }
+
+        impl IntoRawFd for Kqueue {
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
     }
 }

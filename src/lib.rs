@@ -39,7 +39,14 @@ mod error;
 mod event;
 mod flags;
 mod kevent;
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))
+))]
 mod kqueue;
 #[cfg(feature = "net")]
 pub mod net;
@@ -59,7 +66,14 @@ pub use error::{FilterError, SourceError, os_error};
 pub use event::EpollEvent;
 pub use flags::{EpollCreate, EpollFlags, PIPE_BUF, PollFlags};
 pub use kevent::{Filter, Kevent, KeventFlags, NoteFlags};
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))
+))]
 pub use kqueue::Kqueue;
 pub use poll::{Poll, PollEvent};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]

@@ -252,9 +252,35 @@ cfg_if::cfg_if! {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod linux;
 
-// The backend of `Selector`.
 cfg_if::cfg_if! {
-    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+    if #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+        // To be tested, on a kevent(2) that is part of the tests.
+        all(target_os = "linux", any(test, readiness_fake_kevent)),
+    ))] {
+        pub(crate) mod kqueue;
+    }
+}
+
+// The backend of `Selector`, and of `Epoll` where that is emulated.
+cfg_if::cfg_if! {
+    if #[cfg(readiness_fake_kevent)] {
+        pub(crate) use kqueue::KqueueSet as HostBackend;
+    } else if #[cfg(readiness_backend = "poll")] {
+        pub(crate) use scan::Scan as HostBackend;
+    } else if #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ))] {
+        pub(crate) use kqueue::KqueueSet as HostBackend;
+    } else if #[cfg(any(target_os = "linux", target_os = "android"))] {
         pub(crate) use epoll::EpollSet as HostBackend;
     } else {
         pub(crate) use scan::Scan as HostBackend;

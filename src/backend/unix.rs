@@ -24,7 +24,6 @@ pub(crate) fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// A timespec never shorter than `left`.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
 pub(crate) fn timespec(left: Duration) -> libc::timespec {
     // Not a struct literal: some targets pad it.
     // SAFETY: all zeros is a timespec.
