@@ -5,7 +5,7 @@
 //! it saw, source by source. `make demo` runs it natively, in wasmtime and in
 //! Node, and compares.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use readiness::{AsSource, Events, Interest, Mode, Poll, PollFlags, Selector, select};
@@ -13,6 +13,24 @@ use readiness::{AsSource, Events, Interest, Mode, Poll, PollFlags, Selector, sel
 const BEAT: Duration = Duration::from_millis(60);
 const BEATS: u32 = 8;
 const ALARM: Duration = Duration::from_millis(200);
+
+/// Standard input.
+#[cfg(not(windows))]
+fn input() -> io::Result<io::Stdin> {
+    Ok(io::stdin())
+}
+
+/// Standard input by way of a socket: Windows waits on nothing else.
+#[cfg(windows)]
+fn input() -> io::Result<std::net::TcpStream> {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut to = TcpStream::connect(listener.local_addr()?)?;
+    to.set_nodelay(true)?;
+    std::thread::spawn(move || io::copy(&mut io::stdin(), &mut to));
+    Ok(listener.accept()?.0)
+}
 
 /// What the program saw, by source, each in order.
 #[derive(Default)]
@@ -35,17 +53,16 @@ impl Seen {
     }
 
     /// Standard input is ready: one read, which does not block.
-    fn read(&mut self) -> io::Result<()> {
-        let mut input = io::stdin().lock();
-        let bytes = input.fill_buf()?;
-        let len = bytes.len();
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+    fn read(&mut self, mut input: impl Read) -> io::Result<()> {
+        // Larger than the buffer of std, which passes such a read on and keeps nothing.
+        let mut bytes = [0; 1 << 16];
+        let len = input.read(&mut bytes)?;
+        for part in bytes[..len].split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(part);
             if part.ends_with(b"\n") {
                 self.line("read");
             }
         }
-        input.consume(len);
         if len == 0 {
             if !self.partial.is_empty() {
                 self.line("read, without an end,");
@@ -89,8 +106,8 @@ fn with_selector(seen: &mut Seen) -> io::Result<()> {
     const ALARM_TIMER: u64 = 3;
 
     let selector = Selector::new()?;
-    let stdin = io::stdin();
-    selector.register(&stdin, INPUT, Interest::READ, Mode::Level)?;
+    let input = input()?;
+    selector.register(&input, INPUT, Interest::READ, Mode::Level)?;
     let beat = selector.add_periodic(BEAT_TIMER, BEAT, BEAT)?;
     selector.add_timer(ALARM_TIMER, ALARM);
 
@@ -100,9 +117,9 @@ fn with_selector(seen: &mut Seen) -> io::Result<()> {
         for event in &events {
             match event.token() {
                 INPUT => {
-                    seen.read()?;
+                    seen.read(&input)?;
                     if seen.input_ended {
-                        selector.unregister(&stdin)?;
+                        selector.unregister(&input)?;
                     }
                 }
                 BEAT_TIMER => seen.beat(event.expirations()),
@@ -142,12 +159,12 @@ impl Clock {
 
 fn with_select(seen: &mut Seen) -> io::Result<()> {
     let clock = Clock { start: Instant::now() };
-    let stdin = io::stdin();
+    let input = input()?;
     while !seen.is_complete() {
-        let read = if seen.input_ended { None } else { Some(&stdin) };
+        let read = if seen.input_ended { None } else { Some(&input) };
         let ready = select(read, [], [], clock.timeout(seen))?;
         if !ready.read.is_empty() {
-            seen.read()?;
+            seen.read(&input)?;
         }
         clock.expire(seen);
     }
@@ -156,16 +173,16 @@ fn with_select(seen: &mut Seen) -> io::Result<()> {
 
 fn with_poll(seen: &mut Seen) -> io::Result<()> {
     let clock = Clock { start: Instant::now() };
-    let stdin = io::stdin();
+    let input = input()?;
     let mut poll = Poll::new();
-    poll.register(&stdin, PollFlags::IN)?;
+    poll.register(&input, PollFlags::IN)?;
     while !seen.is_complete() {
         let timeout = clock.timeout(seen);
-        let readable = poll.poll(timeout)?.any(|event| event.source == stdin.raw_source());
+        let readable = poll.poll(timeout)?.any(|event| event.source == input.raw_source());
         if readable {
-            seen.read()?;
+            seen.read(&input)?;
             if seen.input_ended {
-                poll.unregister(&stdin)?;
+                poll.unregister(&input)?;
             }
         }
         clock.expire(seen);

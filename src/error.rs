@@ -98,6 +98,7 @@ pub fn os_error(error: &io::Error) -> Option<i32> {
 }
 
 /// An error of a filter.
+#[allow(dead_code, reason = "where the kernel has kqueue")]
 pub(crate) fn filter_error(
     filter: Filter,
     number: i32,

@@ -336,7 +336,8 @@ bitflags! {
 /// blocking: the platform's `PIPE_BUF`, and POSIX's minimum of 512 where the
 /// platform has none (Windows, WASI).
 #[cfg(unix)]
-pub const PIPE_BUF: usize = libc::PIPE_BUF;
+#[allow(clippy::unnecessary_cast, reason = "an int on illumos")]
+pub const PIPE_BUF: usize = libc::PIPE_BUF as usize;
 /// A pipe that is reported writable takes this many bytes in one write without
 /// blocking: the platform's `PIPE_BUF`, and POSIX's minimum of 512 where the
 /// platform has none (Windows, WASI).

@@ -168,6 +168,9 @@ bitflags! {
         /// Modify it and leave its `udata` (FreeBSD, emulated).
         #[doc(alias = "EV_KEEPUDATA")]
         const KEEPUDATA = host::EV_KEEPUDATA;
+        /// `udata` is a part of the identity, beside ident and filter (macOS).
+        #[doc(alias = "EV_UDATA_SPECIFIC")]
+        const UDATA_SPECIFIC = host::EV_UDATA_SPECIFIC;
         /// The bits that the system has for itself; in a change they are ignored.
         #[doc(alias = "EV_SYSFLAGS")]
         #[doc(alias = "KQ_EV_SYSFLAGS")]
@@ -319,6 +322,19 @@ bitflags! {
         #[doc(alias = "NOTE_ABSTIME")]
         #[doc(alias = "NOTE_ABSOLUTE")]
         const ABSTIME = host::NOTE_ABSTIME;
+        /// `Timer`: `data` is in units of the Mach clock (macOS).
+        #[doc(alias = "NOTE_MACHTIME")]
+        const MACHTIME = host::NOTE_MACHTIME;
+        /// `Timer`: it is not put off to save power (macOS).
+        #[doc(alias = "NOTE_CRITICAL")]
+        const CRITICAL = host::NOTE_CRITICAL;
+        /// `Timer`: it may be put off to save power (macOS).
+        #[doc(alias = "NOTE_BACKGROUND")]
+        const BACKGROUND = host::NOTE_BACKGROUND;
+        /// `Timer`: it may be put off by a time that kevent64(2) takes, and
+        /// kevent(2) does not (macOS).
+        #[doc(alias = "NOTE_LEEWAY")]
+        const LEEWAY = host::NOTE_LEEWAY;
 
         /// `User`: leave the user's flags.
         #[doc(alias = "NOTE_FFNOP")]

@@ -179,7 +179,7 @@ impl Poll {
     /// [`poll`](Poll::poll) with these signals blocked meanwhile: ppoll(2). It
     /// answers [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
     ///
-    /// macOS has no ppoll(2): there the mask is exchanged around the call, and a
+    /// macOS has no ppoll(2), and illumos is taken not to have it: there the mask is exchanged around the call, and a
     /// signal just before it is handled without interrupting it.
     ///
     /// # Errors

@@ -152,6 +152,7 @@ pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
 
 /// The same if nothing has to be rounded: the cheaper calls will do.
 #[cfg(unix)]
+#[allow(dead_code, reason = "where there are two calls to choose from")]
 pub(crate) fn whole_milliseconds(left: Option<Duration>) -> Option<i32> {
     match left {
         None => Some(-1),

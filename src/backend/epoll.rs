@@ -99,6 +99,8 @@ impl EpollFd {
     ) -> io::Result<usize> {
         /// Linux before 5.11, and some sandboxes.
         static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+        /// The kernel's sigset is 64 signals, at the front of libc's.
+        const SET_SIZE: libc::size_t = 8;
 
         let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
         let mask = match signals {
@@ -108,8 +110,6 @@ impl EpollFd {
         if !NO_PWAIT2.load(Ordering::Relaxed) {
             let time = left.map(timespec);
             let time = time.as_ref().map_or(std::ptr::null(), |time| time as *const _);
-            // The kernel's sigset is 64 signals, at the front of libc's.
-            let set_size: libc::size_t = 8;
             // SAFETY: there is room for `most` events; the time and the mask are
             // valid or null.
             let ready = unsafe {
@@ -120,7 +120,7 @@ impl EpollFd {
                     most,
                     time,
                     mask,
-                    set_size,
+                    SET_SIZE,
                 )
             };
             match check(ready as libc::c_int) {
@@ -131,16 +131,19 @@ impl EpollFd {
             }
         }
         let timeout = milliseconds(left);
+        // By its number: libc has no name for it on Android.
         // SAFETY: there is room for `most` events; the mask is valid or null.
         let ready = unsafe {
-            libc::epoll_pwait(
+            libc::syscall(
+                libc::SYS_epoll_pwait,
                 self.0.as_raw_fd(),
                 events.as_mut_ptr().cast::<libc::epoll_event>(),
                 most,
                 timeout,
                 mask,
+                SET_SIZE,
             )
-        };
+        } as libc::c_int;
         Ok(check(ready)? as usize)
     }
 }

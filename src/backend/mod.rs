@@ -86,15 +86,18 @@ impl Key {
     }
 
     /// A backend's own source, as `WAKE` is.
+    #[allow(dead_code, reason = "where the kernel has kqueue")]
     pub(crate) const fn own(number: u64) -> Key {
         Key(u64::MAX - number)
     }
 
     /// As one number, and back.
+    #[allow(dead_code, reason = "where the kernel has kqueue")]
     pub(crate) fn bits(self) -> u64 {
         self.0
     }
 
+    #[allow(dead_code, reason = "where the kernel has kqueue")]
     pub(crate) fn from_bits(bits: u64) -> Key {
         Key(bits)
     }
@@ -215,6 +218,13 @@ pub(crate) use connect::start_connect;
 mod edge;
 pub(crate) mod errno;
 mod nested;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
 pub(crate) mod probe;
 mod scan;
 pub(crate) use nested::SourceList;
@@ -227,7 +237,7 @@ cfg_if::cfg_if! {
     } else if #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))] {
         mod wasi_io;
         pub(crate) use wasi_io::{
-            PollableList as HostList, NOT_OPEN, SignalSet, Socket, Wake, check_source,
+            PollableList as HostList, NOT_OPEN, SignalSet, Socket, Wake, check_source, is_file,
         };
         #[cfg(all(feature = "net", target_env = "p1"))]
         pub(crate) use wasi_io::{tcp, udp};

@@ -12,7 +12,7 @@ use super::List;
 use super::unix::check;
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 use crate::timeout::whole_milliseconds;
 use crate::timeout::{Signals, Until};
 
@@ -107,14 +107,17 @@ impl List for PollList {
     }
 }
 
-fn poll(fds: &mut [libc::pollfd], until: Until<'_>) -> io::Result<usize> {
-    until.run(|left| {
-        let ready = poll_once(fds, left, until.signals)?;
-        Ok(ready as usize)
-    })
+fn poll(fds: &mut [libc::pollfd], mut until: Until<'_>) -> io::Result<usize> {
+    loop {
+        let ready = until.run(|left| poll_once(fds, left, until.signals))? as usize;
+        // An int of milliseconds is 24 days.
+        if ready > 0 || cfg!(target_os = "linux") || until.deadline.passed() {
+            return Ok(ready);
+        }
+    }
 }
 
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 fn poll_once(
     fds: &mut [libc::pollfd],
     left: Option<Duration>,
@@ -137,7 +140,7 @@ fn poll_once(
 
 /// There is no ppoll(2): the mask is exchanged around the call, and a signal that
 /// comes between the two is handled without interrupting the wait.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 fn poll_once(
     fds: &mut [libc::pollfd],
     left: Option<Duration>,

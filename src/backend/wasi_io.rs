@@ -24,7 +24,7 @@ mod descriptor;
 #[cfg(all(feature = "net", target_env = "p1"))]
 mod socket;
 
-pub(crate) use descriptor::check_descriptor;
+pub(crate) use descriptor::{check_descriptor, is_file_descriptor};
 #[cfg(all(feature = "net", target_env = "p1"))]
 pub(crate) use socket::{tcp, udp};
 
@@ -66,6 +66,14 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
             Err(io::Error::from_raw_os_error(NOT_OPEN))
         }
         Held::NetSocket(_) => Ok(()),
+    }
+}
+
+/// Whether a source is a file or a directory, which is always ready.
+pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
+    match source {
+        Held::Fd(fd) => is_file_descriptor(*fd),
+        Held::Pollable(_) | Held::NetSocket(_) => check_source(source).map(|()| false),
     }
 }
 

@@ -2,6 +2,10 @@
 //! name has a value here that no other uses there.
 
 #![allow(dead_code, reason = "not every name of a system is used")]
+#![allow(
+    deprecated,
+    reason = "some differ from one version of a system to another: these are masks"
+)]
 
 use super::Filter;
 
@@ -127,7 +131,8 @@ cfg_if::cfg_if! {
             NOTE_PCTRLMASK, NOTE_PDATAMASK, NOTE_RENAME, NOTE_REVOKE, NOTE_TRACK, NOTE_TRACKERR,
             NOTE_WRITE,
         };
-        pub const FLAGS: FlagsInt = ALL & !MISSING;
+        pub const FLAGS: FlagsInt =
+            ALL & !MISSING | if cfg!(target_vendor = "apple") { EV_UDATA_SPECIFIC } else { 0 };
 
         pub fn notes(filter: FilterInt) -> u32 {
             let filters = [
@@ -135,7 +140,7 @@ cfg_if::cfg_if! {
                 (EVFILT_WRITE, NOTE_LOWAT),
                 (EVFILT_VNODE, VNODE | if cfg!(any(target_os = "freebsd", target_os = "netbsd")) { VNODE_MORE } else { 0 }),
                 (EVFILT_PROC, NOTE_EXIT | NOTE_FORK | NOTE_EXEC | if cfg!(target_vendor = "apple") { 0 } else { TRACKING }),
-                (EVFILT_TIMER, if cfg!(target_os = "dragonfly") { NOTE_MSECONDS } else { TIMER }),
+                (EVFILT_TIMER, HOST_TIMER),
                 (EVFILT_USER, USER),
             ];
             filters.iter().find(|(one, _)| *one == filter).map_or(0, |(_, notes)| *notes)
@@ -224,6 +229,23 @@ cfg_if::cfg_if! {
                 _ => 0,
             }
         }
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(target_vendor = "apple")] {
+        pub use libc::{
+            EV_UDATA_SPECIFIC, NOTE_BACKGROUND, NOTE_CRITICAL, NOTE_LEEWAY, NOTE_MACHTIME,
+        };
+        const HOST_TIMER: u32 =
+            TIMER | NOTE_BACKGROUND | NOTE_CRITICAL | NOTE_LEEWAY | NOTE_MACHTIME;
+    } else {
+        pub const EV_UDATA_SPECIFIC: FlagsInt = if cfg!(target_os = "netbsd") { 0x100 } else { 0x400 };
+        pub const NOTE_LEEWAY: u32 = 0x0010_0000;
+        pub const NOTE_CRITICAL: u32 = 0x0020_0000;
+        pub const NOTE_BACKGROUND: u32 = 0x0040_0000;
+        pub const NOTE_MACHTIME: u32 = 0x0080_0000;
+        const HOST_TIMER: u32 = if cfg!(target_os = "dragonfly") { NOTE_MSECONDS } else { TIMER };
     }
 }
 

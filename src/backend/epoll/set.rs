@@ -112,8 +112,10 @@ impl Backend for EpollSet {
             // One that was closed meanwhile is gone from the old set too.
             let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
         }
+        let (from, to) = (new.0.as_raw_fd(), self.epoll.0.as_raw_fd());
+        // By its number: libc has no name for it on Android.
         // SAFETY: both descriptors are ours. The number stays, the set is new.
-        check(unsafe { libc::dup3(new.0.as_raw_fd(), self.epoll.0.as_raw_fd(), libc::O_CLOEXEC) })?;
+        check(unsafe { libc::syscall(libc::SYS_dup3, from, to, libc::O_CLOEXEC) } as libc::c_int)?;
         // Whoever waits on the old set comes back and waits on the new one.
         self.wake.wake()
     }

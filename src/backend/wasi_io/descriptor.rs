@@ -72,6 +72,15 @@ pub(crate) fn check_descriptor(fd: RawFd) -> io::Result<()> {
     }
 }
 
+/// Whether a descriptor is a file or a directory. An error if it is not open.
+pub(crate) fn is_file_descriptor(fd: RawFd) -> io::Result<bool> {
+    match kind(fd) {
+        Kind::NotOpen => Err(io::Error::from_raw_os_error(NOT_OPEN)),
+        Kind::Always => Ok(true),
+        _ => Ok(false),
+    }
+}
+
 /// The stream goes with its pollable, its child.
 struct Stream<S> {
     ready: HostPollable,
