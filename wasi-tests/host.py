@@ -71,6 +71,7 @@ class Host:
     twice: bool = True  # the same descriptor and direction; False: an error
     zero: str = "polls"  # or "forever" (wasmer)
     grain: int = 1  # of the clock; Node: a millisecond, cut off
+    stalls: int = 0  # so often the process stands still before it looks at its sources
     clocks: str = "due"  # or "all", due or not (wazero); "early": it comes back before its time
     clock_name: str = "own"  # or "0"
     nbytes: bool = True
@@ -105,8 +106,13 @@ class Host:
                 timeout = max(timeout - self.now, 0)
             if timeout == 0 and self.zero == "forever":
                 continue
+            # Both the time and now are cut off.
             zero = timeout // self.grain == 0
-            deadline = min(deadline, self.now + timeout // self.grain * self.grain)
+            due = (self.now // self.grain + timeout // self.grain) * self.grain
+            deadline = min(deadline, max(due, self.now))
+        if self.stalls and len(self.calls) % self.stalls == 0 and clocks:
+            self.now += 5 * MS
+            zero |= self.now >= deadline
         end = [self.event(clock) for clock in clocks]
         if self.clock_name == "0":
             end = [(0, *event[1:]) for event in end]
@@ -152,7 +158,7 @@ class Host:
             until = self.now + (until - self.now) // 2
         if until == NEVER:
             raise Misuse("a wait that nothing ends")
-        self.now = int(until)
+        self.now = max(self.now, int(until))
         ready = [(fd, sub) for (fd, sub), at in zip(waiting, times, strict=True) if at <= self.now]
         if self.grain > 1 and zero:
             ready = []  # the clock is first

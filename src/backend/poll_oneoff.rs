@@ -259,8 +259,8 @@ impl List for OneoffList {
                 deadline.refresh();
                 continue;
             }
-            let short = left.is_some_and(|left| left < MILLISECOND);
-            if told == 0 && short && (left == Some(Duration::ZERO) || deadline.passed()) {
+            let short = told == 0 && OneoffList::is_short(left);
+            if short && (left == Some(Duration::ZERO) || deadline.passed()) {
                 self.ask_again();
             }
             self.ask_second();
