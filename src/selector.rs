@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,8 @@ impl Interest {
 ///   a number that was closed and given anew between two waits reports under the
 ///   old token; registering it replaces the old registration where fstat(2) can
 ///   tell the two apart (not among eventfds, timerfds and epolls, which share an
-///   inode), and is `AlreadyExists` otherwise. In WASI nothing can tell.
+///   inode), and is `AlreadyExists` otherwise. In WASI nothing can tell. A file is
+///   known by its inode on every Unix, so not from a deleted one that had the same.
 ///
 /// [`Registered`] owns its source and ends its registration in time.
 ///
@@ -145,9 +146,19 @@ struct State {
     table: Table,
     timers: Timers,
     wakers: Vec<Arc<WakerState>>,
-    /// The last registration that reported although it had ended.
-    suspect: Option<Key>,
+    /// Registrations that reported although they had ended.
+    suspects: Vec<Key>,
+    /// Counts the times that waiting threads had to look at timers and ready files
+    /// again.
+    epoch: u64,
+    /// How many threads wait that have looked since.
+    aware: usize,
+    /// Whose turn it is where there is room for one event: a file's.
+    files_turn: bool,
 }
+
+/// With more late news than this, all of it is suspect.
+const SUSPECTS: usize = 64;
 
 /// No thread has waited yet.
 const NOBODY: usize = 0;
@@ -305,7 +316,12 @@ impl Selector {
     /// In WASI there are no threads: a wake makes the next wait return.
     pub fn waker(&self, token: u64) -> Waker {
         let state = Arc::new(WakerState { token, woken: AtomicBool::new(false) });
-        self.0.lock().wakers.push(Arc::clone(&state));
+        let wakers = &mut self.0.lock().wakers;
+        if wakers.len() == wakers.capacity() {
+            // Those that were dropped without a wake.
+            wakers.retain(|waker| !waker.is_last() || waker.woken.load(Ordering::Relaxed));
+        }
+        wakers.push(Arc::clone(&state));
         Waker { inner: Arc::clone(&self.0), state }
     }
 
@@ -370,31 +386,26 @@ impl Inner {
     ) -> io::Result<Key> {
         let raw = source.raw();
         check_mode("register", raw, mode)?;
-        let identity = if HostBackend::CAPS.identity { None } else { source.identity() };
         let mut state = self.lock();
         let old = state.table.find(raw);
         let old_entry = old.and_then(|key| state.table.get(key));
-        let was_always = old_entry.is_some_and(|entry| entry.always);
-        let exists = || named("register", raw, io::ErrorKind::AlreadyExists.into());
-        if !HostBackend::CAPS.identity && old_entry.is_some_and(|old| old.identity == identity) {
-            return Err(exists());
+        // What the host knows by itself, it refuses itself.
+        if old_entry.is_some_and(|old| !old.known_to_host() && old.is_same_source()) {
+            return Err(named("register", raw, io::ErrorKind::AlreadyExists.into()));
         }
 
         let key = state.table.reserve();
         self.cells.publish(key, token, interest, mode);
-        let added = match self.backend.add(key, &source, interest.wants(), mode) {
-            Ok(Added::AlwaysReady) if was_always => Err(exists()),
-            Ok(added) => Ok(added),
-            Err(error) => Err(named("register", raw, error)),
-        };
-        let always = match added {
+        let always = match self.backend.add(key, &source, interest.wants(), mode) {
             Ok(added) => added == Added::AlwaysReady,
             Err(error) => {
                 self.cells.revoke(key);
                 state.table.release(key);
-                return Err(error);
+                return Err(named("register", raw, error));
             }
         };
+        let known_to_host = HostBackend::CAPS.identity && !always;
+        let identity = if known_to_host { None } else { source.identity() };
         if let Some(old) = old {
             // It was closed. A host that knows one source from another has
             // forgotten it, and would now delete the new one.
@@ -423,28 +434,22 @@ impl Inner {
     ) -> io::Result<()> {
         check_mode("modify", raw, mode)?;
         let entry = state.table.get_mut(key).ok_or_else(|| unknown("modify", raw))?;
+        if !entry.known_to_host() && !entry.is_same_source() {
+            self.remove(&mut state, key);
+            return Err(unknown("modify", raw));
+        }
         (entry.interest, entry.mode) = (interest, mode);
         self.cells.publish(key, token, interest, mode);
-        let wants = interest.wants();
-        let modified = if entry.always {
-            // The number may be another source's by now.
-            self.backend.add(key, &entry.source, wants, mode)
-        } else {
-            self.backend.modify(key, &entry.source, wants, mode).map(|()| Added::Watched)
-        };
-        let always = match modified {
-            Ok(added) => added == Added::AlwaysReady,
+        if entry.always {
+            return self.tell_waiters(state);
+        }
+        match self.backend.modify(key, &entry.source, interest.wants(), mode) {
             Err(error) if gone(&error) => {
                 self.remove(&mut state, key);
-                return Err(unknown("modify", raw));
+                Err(unknown("modify", raw))
             }
-            Err(error) => return Err(named("modify", raw, error)),
-        };
-        state.table.set_always(key, always);
-        if always {
-            self.tell_waiters(state)?;
+            modified => modified.map_err(|error| named("modify", raw, error)),
         }
-        Ok(())
     }
 
     /// Ends a registration.
@@ -471,7 +476,9 @@ impl Inner {
     }
 
     /// Makes threads that wait look at the timers and the ready files again.
-    fn tell_waiters(&self, state: MutexGuard<'_, State>) -> io::Result<()> {
+    fn tell_waiters(&self, mut state: MutexGuard<'_, State>) -> io::Result<()> {
+        state.epoch += 1;
+        state.aware = 0;
         drop(state);
         self.more_than_backend.store(true, Ordering::SeqCst);
         let waiter = self.waiter.load(Ordering::SeqCst);
@@ -494,87 +501,155 @@ impl Inner {
         }
     }
 
-    fn wait(&self, events: &mut Events, mut until: Until<'_>) -> io::Result<usize> {
+    fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
         self.note_waiter();
+        let mut seen = None;
+        let waited = self.wait_aware(events, until, &mut seen);
+        if let Some(epoch) = seen {
+            self.leave(epoch);
+        }
+        waited
+    }
+
+    /// `seen`: the epoch that it knows of, once it has looked beside the backend.
+    #[inline]
+    fn wait_aware(
+        &self,
+        events: &mut Events,
+        mut until: Until<'_>,
+        seen: &mut Option<u64>,
+    ) -> io::Result<usize> {
         loop {
             let mut this = until;
+            let mut most = events.capacity;
             if self.more_than_backend.load(Ordering::SeqCst) {
-                this.deadline = self.look_beside(until);
+                (this.deadline, most) = self.look_beside(until, most, seen);
             }
-            self.backend.wait(&mut events.found, events.capacity, this)?;
-            self.take(events);
+            let looked = most > 0;
+            if looked {
+                self.backend.wait(&mut events.found, most, this)?;
+            }
+            let found = self.take(events, looked);
             if !events.list.is_empty() {
                 return Ok(events.list.len());
             }
-            if until.deadline.passed() {
+            // Late news and wakes may have taken the place of an event.
+            if until.deadline.passed() && looked && !found {
                 return Ok(0);
             }
         }
     }
 
-    /// How long to wait, in view of timers and of sources that are always ready.
-    fn look_beside(&self, until: Until<'_>) -> Deadline {
-        let state = self.lock();
-        let earliest = state.timers.earliest();
-        let mut nth = 0;
-        while let Some(key) = state.table.always(nth) {
-            nth += 1;
-            if self.cells.is_armed(key) {
-                return Deadline::NOW;
-            }
+    /// How long to wait, in view of timers and of sources that are always ready,
+    /// and for how many of the others.
+    fn look_beside(
+        &self,
+        until: Until<'_>,
+        capacity: usize,
+        seen: &mut Option<u64>,
+    ) -> (Deadline, usize) {
+        let mut state = self.lock();
+        if *seen != Some(state.epoch) {
+            *seen = Some(state.epoch);
+            state.aware += 1;
         }
-        if earliest.is_none() && nth == 0 {
+        let files = self.ready_files(&state).count();
+        if files > 0 {
+            // Half of the room is theirs if they need it; a single place every
+            // other time.
+            state.files_turn = !state.files_turn;
+            let theirs = match capacity {
+                1 => usize::from(state.files_turn),
+                _ => files.min(capacity / 2),
+            };
+            return (Deadline::NOW, capacity - theirs);
+        }
+        let earliest = state.timers.earliest();
+        if earliest.is_none() && state.table.always().is_empty() {
             self.more_than_backend.store(false, Ordering::SeqCst);
         }
-        until.deadline.or_at(earliest, Instant::now())
+        (until.deadline.or_at(earliest, Instant::now()), capacity)
     }
 
-    /// Makes events of what the backend found, of timers and of wakers.
-    fn take(&self, events: &mut Events) {
-        let Events { found, list, .. } = events;
-        let mut odd = false;
-        for (key, flags) in HostBackend::events(found) {
-            odd |=
-                flags.contains(PollFlags::NVAL) || self.cells.tell(key, flags, list) == Told::Stale;
+    /// What is always ready and has something to report.
+    fn ready_files<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Key> + 'a {
+        let always = state.table.always().iter().copied();
+        always.filter(|key| self.cells.wants(*key, Interest::READ | Interest::WRITE))
+    }
+
+    /// A thread does not wait any more. If none is left that has looked beside the
+    /// backend, one that has not must.
+    fn leave(&self, epoch: u64) {
+        let mut state = self.lock();
+        if epoch != state.epoch {
+            return;
         }
+        state.aware = state.aware.saturating_sub(1);
+        if state.aware == 0
+            && self.waiter.load(Ordering::SeqCst) == SEVERAL
+            && (state.timers.earliest().is_some() || self.ready_files(&state).next().is_some())
+        {
+            drop(state);
+            let _ = self.backend.wake();
+        }
+    }
+
+    /// Makes events of what the backend found, if it was `looked` at, of timers and
+    /// of wakers. Whether the backend had found anything.
+    fn take(&self, events: &mut Events, looked: bool) -> bool {
+        let Events { found, list, capacity } = events;
+        let (mut any, mut odd) = (false, false);
+        if looked {
+            for (key, flags) in HostBackend::events(found) {
+                any = true;
+                odd |= flags.contains(PollFlags::NVAL)
+                    || self.cells.tell(key, flags, list) == Told::Stale;
+            }
+        }
+        let room = capacity.saturating_sub(list.len());
         if odd {
             self.take_odd(found, list);
         }
         if self.more_than_backend.load(Ordering::SeqCst) {
-            self.take_beside(list);
+            self.take_beside(room, list);
         }
+        any
     }
 
     /// Wakers, and sources that were closed.
     #[cold]
     fn take_odd(&self, found: &mut <HostBackend as Backend>::Buffer, list: &mut Vec<Event>) {
         let mut state = self.lock();
-        let State { table, wakers, suspect, .. } = &mut *state;
         let mut ghost = false;
         for (key, flags) in HostBackend::events(found) {
             if key == Key::WAKE {
-                wakers.retain(|waker| waker.take(list));
-            } else if table.get(key).is_none() {
+                state.wakers.retain(|waker| waker.take(list));
+            } else if state.table.get(key).is_none() {
                 // Late news, or a closed source whose duplicate lives: that one
                 // comes again.
-                ghost |= suspect.replace(key) == Some(key);
+                if state.suspects.contains(&key) || state.suspects.len() == SUSPECTS {
+                    ghost = true;
+                } else {
+                    state.suspects.push(key);
+                }
             } else if flags.contains(PollFlags::NVAL) {
-                self.cells.revoke(key);
-                table.remove(key);
+                self.remove(&mut state, key);
             }
         }
         if ghost {
-            let live = table.live().filter(|(_, entry)| !entry.always);
+            state.suspects.clear();
+            let live = state.table.live().filter(|(_, entry)| !entry.always);
             let _ = self.backend.rebuild(live.map(|(key, entry)| {
-                let armed = self.cells.is_armed(key);
+                let armed = self.cells.wants(key, Interest::all());
                 let wants = if armed { entry.interest.wants() } else { PollFlags::empty() };
                 (key, &entry.source, wants, entry.mode)
             }));
         }
     }
 
-    fn take_beside(&self, list: &mut Vec<Event>) {
+    /// Timers, and at most `room` files.
+    fn take_beside(&self, mut room: usize, list: &mut Vec<Event>) {
         let mut state = self.lock();
         let State { table, timers, .. } = &mut *state;
         if timers.earliest().is_some() {
@@ -583,23 +658,25 @@ impl Inner {
                 list.push(Event::timer(expired.token, expired.count));
             }
         }
-        let mut nth = 0;
-        while let Some(key) = table.always(nth) {
-            nth += 1;
+        for _ in 0..table.always().len() {
+            if room == 0 {
+                break;
+            }
+            let Some(key) = table.next_always() else { break };
             let Some(entry) = table.get(key) else { continue };
-            if !self.cells.is_armed(key) {
+            if !self.cells.wants(key, Interest::READ | Interest::WRITE) {
                 continue;
             }
-            if entry.source.check().is_err() {
+            if !entry.is_same_source() {
                 self.cells.revoke(key);
                 table.remove(key);
-                nth -= 1;
                 continue;
             }
             self.cells.tell(key, PollFlags::IN | PollFlags::OUT, list);
             if entry.mode != Mode::Level {
                 self.cells.disarm(key);
             }
+            room -= 1;
         }
     }
 }
@@ -649,10 +726,18 @@ struct WakerState {
 }
 
 impl WakerState {
+    /// Whether nobody can wake any more.
+    fn is_last(self: &Arc<WakerState>) -> bool {
+        let last = Arc::strong_count(self) == 1;
+        // With the drop of the waker that was the last one.
+        fence(Ordering::Acquire);
+        last
+    }
+
     /// Tells a wake if there is one; whether anybody can wake again.
     fn take(self: &Arc<WakerState>, list: &mut Vec<Event>) -> bool {
         // Before the flag: whoever wakes and drops does it in that order.
-        let last = Arc::strong_count(self) == 1;
+        let last = self.is_last();
         if self.woken.swap(false, Ordering::AcqRel) {
             list.push(Event::wake(self.token));
         }
@@ -669,7 +754,7 @@ impl Waker {
         if self.state.woken.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.inner.backend.wake()
+        self.inner.backend.wake().inspect_err(|_| self.state.woken.store(false, Ordering::Release))
     }
 }
 

@@ -148,6 +148,9 @@ pub(crate) struct Caps {
     pub(crate) identity: bool,
 }
 
+/// The most events that room is made for before they are there.
+pub(crate) const AT_ONCE: usize = 1 << 16;
+
 /// A set of sources to wait on. Other threads may add, modify, delete and wake
 /// while one waits, and it takes effect at once.
 pub(crate) trait Backend: Sized + Send + Sync {

@@ -25,11 +25,21 @@ struct Cell {
     token: AtomicU64,
 }
 
-/// Below these bits the interest.
+/// Below these bits the interest; above them a count of the changes, so that no
+/// state is taken for an earlier one.
 const LIVE: u32 = 1 << 8;
 /// It reports: not one-shot and reported already.
 const ARMED: u32 = 1 << 9;
 const ONESHOT: u32 = 1 << 10;
+const CHANGE: u32 = 1 << 11;
+
+impl Cell {
+    /// One change later, with all else unset.
+    fn changed(&self) -> u32 {
+        let state = self.state.load(Ordering::Relaxed);
+        (state & !(CHANGE - 1)).wrapping_add(CHANGE)
+    }
+}
 
 /// What became of news for a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +74,7 @@ impl Cells {
         let cell = &chunk[at];
         let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
         cell.token.store(token, Ordering::Relaxed);
-        let state = u32::from(interest.bits()) | LIVE | ARMED | oneshot;
+        let state = cell.changed() | u32::from(interest.bits()) | LIVE | ARMED | oneshot;
         cell.state.store(state, Ordering::Release);
         cell.generation.store(key.generation(), Ordering::Release);
     }
@@ -72,17 +82,17 @@ impl Cells {
     /// Ends a registration. Under the lock.
     pub(super) fn revoke(&self, key: Key) {
         if let Some(cell) = self.get(key.slot()) {
-            cell.state.store(0, Ordering::Relaxed);
+            cell.state.store(cell.changed(), Ordering::Relaxed);
             cell.generation.store(key.generation().wrapping_add(1), Ordering::Release);
             // What is published in this cell next is seen after that.
             fence(Ordering::Release);
         }
     }
 
-    /// Whether a registration has something to report.
-    pub(super) fn is_armed(&self, key: Key) -> bool {
+    /// Whether a registration reports, and one of these. Under the lock.
+    pub(super) fn wants(&self, key: Key, interest: Interest) -> bool {
         let state = self.get(key.slot()).map_or(0, |cell| cell.state.load(Ordering::Relaxed));
-        state & ARMED != 0 && !Interest::from_bits_truncate(state as u8).is_empty()
+        state & ARMED != 0 && Interest::from_bits_truncate(state as u8).intersects(interest)
     }
 
     /// Makes a registration silent until it is published again.
@@ -110,8 +120,14 @@ impl Cells {
         if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {
             return Told::Done;
         }
-        if state & ONESHOT != 0 && cell.state.fetch_and(!ARMED, Ordering::Relaxed) & ARMED == 0 {
-            return Told::Done;
+        if state & ONESHOT != 0 {
+            // It changed: told by another thread; or modified, and then the host
+            // tells it anew; or the cell is another registration's.
+            let told = state & !ARMED;
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            if cell.state.compare_exchange(state, told, success, failure).is_err() {
+                return Told::Done;
+            }
         }
         list.push(Event::source(token, ready));
         Told::Done

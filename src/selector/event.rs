@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 use super::Interest;
-use crate::backend::{Backend, HostBackend};
+use crate::backend::{AT_ONCE, Backend, HostBackend};
 use crate::flags::PollFlags;
 
 bitflags! {
@@ -134,6 +134,9 @@ impl Event {
     }
 }
 
+/// More than any host gives at once.
+const MOST: usize = i32::MAX as usize / 16;
+
 /// Where [`Selector::wait`](super::Selector::wait) puts events. It is kept and
 /// used again, so that a wait allocates nothing.
 pub struct Events {
@@ -149,8 +152,8 @@ impl Events {
     pub fn with_capacity(capacity: usize) -> Events {
         Events {
             found: Default::default(),
-            list: Vec::with_capacity(capacity),
-            capacity: capacity.clamp(1, i32::MAX as usize),
+            list: Vec::with_capacity(capacity.min(AT_ONCE)),
+            capacity: capacity.clamp(1, MOST),
         }
     }
 

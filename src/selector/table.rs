@@ -1,7 +1,7 @@
 //! The registrations of a `Selector`, under its lock.
 
 use super::{Interest, Mode};
-use crate::backend::Key;
+use crate::backend::{Backend, HostBackend, Key};
 use crate::source::{Index, Member, RawSource};
 
 pub(super) struct Entry {
@@ -14,12 +14,26 @@ pub(super) struct Entry {
     pub(super) always: bool,
 }
 
+impl Entry {
+    /// Whether the host tells the source from another one that got its number.
+    pub(super) fn known_to_host(&self) -> bool {
+        HostBackend::CAPS.identity && !self.always
+    }
+
+    /// Whether the number is still this source's, as far as `identity` can tell.
+    pub(super) fn is_same_source(&self) -> bool {
+        self.source.identity() == self.identity
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     index: Index,
     always: Vec<Key>,
+    /// Where among these to go on.
+    next: usize,
 }
 
 #[derive(Default)]
@@ -80,28 +94,24 @@ impl Table {
             self.index.remove(entry.source.raw());
         }
         if entry.always {
-            self.always.retain(|other| *other != key);
+            if let Some(at) = self.always.iter().position(|other| *other == key) {
+                self.always.remove(at);
+                self.next -= usize::from(at < self.next);
+            }
         }
         Some(entry)
     }
 
-    /// Whether the host watches the source is decided anew at each modify.
-    pub(super) fn set_always(&mut self, key: Key, always: bool) {
-        if let Some(entry) = self.get_mut(key) {
-            if entry.always != always {
-                entry.always = always;
-                if always {
-                    self.always.push(key);
-                } else {
-                    self.always.retain(|other| *other != key);
-                }
-            }
-        }
+    /// What is always ready.
+    pub(super) fn always(&self) -> &[Key] {
+        &self.always
     }
 
-    /// What is always ready, by position from 0.
-    pub(super) fn always(&self, nth: usize) -> Option<Key> {
-        self.always.get(nth).copied()
+    /// The next of these, in turn.
+    pub(super) fn next_always(&mut self) -> Option<Key> {
+        let at = if self.next < self.always.len() { self.next } else { 0 };
+        self.next = at + 1;
+        self.always.get(at).copied()
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = (Key, &Entry)> {

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{EpollFd, number};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{Added, Backend, Caps, Key, Mode};
+use crate::backend::{AT_ONCE, Added, Backend, Caps, Key, Mode};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
 use crate::source::{Member, Source};
@@ -15,6 +16,8 @@ use crate::timeout::Until;
 pub(crate) struct EpollSet {
     epoll: EpollFd,
     wake: Wake,
+    /// Counts the times that the set was made anew.
+    rebuilt: AtomicUsize,
 }
 
 fn flags(want: PollFlags, mode: Mode) -> EpollFlags {
@@ -58,7 +61,7 @@ impl Backend for EpollSet {
         let epoll = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         let wake = Wake::new()?;
         EpollSet::add_wake(&epoll, &wake)?;
-        Ok(EpollSet { epoll, wake })
+        Ok(EpollSet { epoll, wake, rebuilt: AtomicUsize::new(0) })
     }
 
     fn as_source(set: &Arc<EpollSet>) -> Source<'_> {
@@ -82,11 +85,19 @@ impl Backend for EpollSet {
     }
 
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
-        out.found = 0;
-        if out.events.len() != most {
-            out.events.resize(most, EpollEvent::default());
+        if out.found == out.events.len() {
+            // It was full: there may be more at once.
+            let room = (out.found * 2).max(AT_ONCE);
+            out.events.resize(room.min(most).max(out.found), EpollEvent::default());
         }
-        out.found = self.epoll.wait(&mut out.events, until)?;
+        out.found = 0;
+        let room = out.events.len().min(most);
+        let rebuilt = self.rebuilt.load(Ordering::Acquire);
+        out.found = self.epoll.wait(&mut out.events[..room], until)?;
+        if self.rebuilt.load(Ordering::Acquire) != rebuilt {
+            // A wake gets one thread back from the old set. There may be others.
+            self.wake.wake()?;
+        }
         Ok(())
     }
 
@@ -108,14 +119,18 @@ impl Backend for EpollSet {
         let new = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         EpollSet::add_wake(&new, &self.wake)?;
         for (key, source, want, mode) in live {
-            let fd = number(source.raw());
-            // One that was closed meanwhile is gone from the old set too.
-            let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
+            // One that was closed meanwhile is gone, and its number may be a
+            // stranger's: the old set tells.
+            if self.modify(key, source, want, mode).is_ok() {
+                let fd = number(source.raw());
+                let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
+            }
         }
         let (from, to) = (new.0.as_raw_fd(), self.epoll.0.as_raw_fd());
         // By its number: libc has no name for it on Android.
         // SAFETY: both descriptors are ours. The number stays, the set is new.
         check(unsafe { libc::syscall(libc::SYS_dup3, from, to, libc::O_CLOEXEC) } as libc::c_int)?;
+        self.rebuilt.fetch_add(1, Ordering::Release);
         // Whoever waits on the old set comes back and waits on the new one.
         self.wake.wake()
     }
