@@ -1,7 +1,7 @@
 //! `Poll`: Python's `select.poll()` object.
 
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::backend::SourceList;
 use crate::flags::PollFlags;
@@ -160,7 +160,7 @@ impl Poll {
     pub fn poll(
         &mut self,
         timeout: Option<Duration>,
-    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+    ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
         self.wait(Until::new(timeout, Signals::Resume))
     }
 
@@ -172,7 +172,7 @@ impl Poll {
     pub fn poll_interruptible(
         &mut self,
         timeout: Option<Duration>,
-    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+    ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
         self.wait(Until::new(timeout, Signals::Report))
     }
 
@@ -189,16 +189,19 @@ impl Poll {
         &mut self,
         timeout: Option<Duration>,
         mask: &SignalSet,
-    ) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+    ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
         self.wait(Until::new(timeout, Signals::Masked(mask)))
     }
 
-    fn wait(&mut self, until: Until<'_>) -> io::Result<impl Iterator<Item = PollEvent> + '_> {
+    fn wait(
+        &mut self,
+        until: Until<'_>,
+    ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
         self.list.wait(until)?;
-        Ok(self.list.ready().filter_map(|(slot, flags)| {
+        Ok(Ready(self.list.ready().filter_map(|(slot, flags)| {
             let source = self.sources[slot].as_ref()?.raw();
             Some(PollEvent { source, flags })
-        }))
+        })))
     }
 
     fn compact(&mut self) {
@@ -214,8 +217,30 @@ impl Poll {
     }
 }
 
-impl std::fmt::Debug for Poll {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.sources.iter().flatten().map(Member::raw)).finish()
+    }
+}
+
+/// What is ready.
+struct Ready<I>(I);
+
+impl<I: Iterator> Iterator for Ready<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+/// So that a result of `poll` has `unwrap_err` and the like.
+impl<I> fmt::Debug for Ready<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ready")
     }
 }

@@ -12,7 +12,7 @@ use crate::source::{AsSource, Index};
 use crate::timeout::{Signals, Until};
 
 /// What [`select()`] found ready: the caller's own items, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Selected<'a, T: ?Sized> {
     /// Those of the first list whose read would not block.
@@ -28,6 +28,18 @@ impl<T: ?Sized> Selected<'_, T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.read.is_empty() && self.write.is_empty() && self.except.is_empty()
+    }
+}
+
+/// By the sources' names: the items need no `Debug`.
+impl<T: AsSource + ?Sized> std::fmt::Debug for Selected<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = |list: &[&T]| list.iter().map(|item| item.raw_source()).collect::<Vec<_>>();
+        f.debug_struct("Selected")
+            .field("read", &names(&self.read))
+            .field("write", &names(&self.write))
+            .field("except", &names(&self.except))
+            .finish()
     }
 }
 

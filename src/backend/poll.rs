@@ -26,6 +26,12 @@ pub(crate) struct PollList {
     ready: usize,
 }
 
+/// Any negative number poll(2) passes over. It is not open, and this one says so.
+fn number(source: &Held) -> RawFd {
+    let Held::Fd(fd) = *source;
+    if fd < 0 { RawFd::MAX } else { fd }
+}
+
 fn events(want: PollFlags) -> libc::c_short {
     want.intersection(PollFlags::supported()).bits() as libc::c_short
 }
@@ -34,8 +40,7 @@ impl List for PollList {
     const NAME: &'static str = "poll";
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
-        let Held::Fd(fd) = *source;
-        let entry = libc::pollfd { fd, events: events(want), revents: 0 };
+        let entry = libc::pollfd { fd: number(source), events: events(want), revents: 0 };
         match self.fds.get_mut(slot) {
             Some(vacant) => *vacant = entry,
             None => self.fds.push(entry),
@@ -44,9 +49,10 @@ impl List for PollList {
 
     fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
         let events = events(want);
-        self.fds.extend(sources.map(|source| {
-            let Held::Fd(fd) = source;
-            libc::pollfd { fd, events, revents: 0 }
+        self.fds.extend(sources.map(|source| libc::pollfd {
+            fd: number(&source),
+            events,
+            revents: 0,
         }));
     }
 
