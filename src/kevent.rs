@@ -6,6 +6,7 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::idents;
 use crate::source::AsSource;
 
 mod host;
@@ -431,8 +432,8 @@ const _: () = assert!(size_of::<usize>() != 8 || size_of::<Kevent>() == 64);
 impl Kevent {
     /// An event of a source: to [`ADD`](KeventFlags::ADD), with nothing else set.
     #[must_use]
-    pub fn new(source: &impl AsSource, filter: Filter) -> Kevent {
-        Kevent::from_ident(source.raw_source().number() as usize, filter)
+    pub fn new(source: &(impl AsSource + ?Sized), filter: Filter) -> Kevent {
+        Kevent::from_ident(idents::ident(source.as_source()), filter)
     }
 
     /// An event of a number: to [`ADD`](KeventFlags::ADD), with nothing else set.

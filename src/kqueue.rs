@@ -1,12 +1,8 @@
 //! `Kqueue`: Python's `select.kqueue()` object.
 
 use std::io;
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-use crate::backend::epoll::EpollFd;
 use crate::kevent::Kevent;
 #[cfg(unix)]
 use crate::signals::SignalSet;
@@ -20,7 +16,6 @@ cfg_if::cfg_if! {
         target_os = "openbsd",
         target_os = "dragonfly",
     ))] {
-        use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
         use crate::backend::kqueue::KqueueFd as Set;
     } else {
         use crate::emulate::kqueue::EmulatedKqueue as Set;
@@ -143,44 +138,6 @@ impl std::fmt::Debug for Kqueue {
     }
 }
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl AsFd for Kqueue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.own().as_fd()
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl AsRawFd for Kqueue {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-/// Python's `fromfd`. A descriptor that is no kqueue of this process is answered
-/// with `EBADF` when it is used.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl From<OwnedFd> for Kqueue {
-    fn from(fd: OwnedFd) -> Kqueue {
-        Kqueue(Set::from_own(EpollFd(fd)))
-    }
-}
-
-/// What is registered stays with the descriptor, until it is closed.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl From<Kqueue> for OwnedFd {
-    fn from(kqueue: Kqueue) -> OwnedFd {
-        kqueue.0.into_own().0
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl IntoRawFd for Kqueue {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
 cfg_if::cfg_if! {
     if #[cfg(any(
         target_vendor = "apple",
@@ -188,7 +145,10 @@ cfg_if::cfg_if! {
         target_os = "netbsd",
         target_os = "openbsd",
         target_os = "dragonfly",
+        all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")),
     ))] {
+        use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+
         impl AsFd for Kqueue {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.0.as_fd()
@@ -201,14 +161,15 @@ cfg_if::cfg_if! {
             }
         }
 
-        /// Python's `fromfd`. Nothing is checked: a descriptor of another kind is
-        /// answered with an error when it is used.
+        /// Python's `fromfd`. A descriptor that is no kqueue is answered with `EBADF`
+        /// when it is used; so is, on Linux, one that another process made.
         impl From<OwnedFd> for Kqueue {
             fn from(fd: OwnedFd) -> Kqueue {
                 Kqueue(Set::from(fd))
             }
         }
 
+        /// What is registered stays with the descriptor, until it is closed.
         impl From<Kqueue> for OwnedFd {
             fn from(kqueue: Kqueue) -> OwnedFd {
                 kqueue.0.into()
@@ -218,6 +179,15 @@ cfg_if::cfg_if! {
         impl IntoRawFd for Kqueue {
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()
+            }
+        }
+    } else {
+        use crate::source::{AsSource, Source};
+
+        /// A kqueue without a descriptor is a source all the same.
+        impl AsSource for Kqueue {
+            fn as_source(&self) -> Source<'_> {
+                Source::of_set(self.0.own())
             }
         }
     }

@@ -38,15 +38,8 @@ mod epoll;
 mod error;
 mod event;
 mod flags;
+mod idents;
 mod kevent;
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))
-))]
 mod kqueue;
 #[cfg(feature = "net")]
 pub mod net;
@@ -66,14 +59,6 @@ pub use error::{FilterError, SourceError, os_error};
 pub use event::EpollEvent;
 pub use flags::{EpollCreate, EpollFlags, PIPE_BUF, PollFlags};
 pub use kevent::{Filter, Kevent, KeventFlags, NoteFlags};
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))
-))]
 pub use kqueue::Kqueue;
 pub use poll::{Poll, PollEvent};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]

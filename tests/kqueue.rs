@@ -1,8 +1,6 @@
 //! kqueue's contract, on every target: changes and entries, user events, timers.
 //! Sentences in quotes are of kqueue(2) of FreeBSD.
 
-#![cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use readiness::{Filter, Kevent, KeventFlags, Kqueue, NoteFlags, os_error};
@@ -443,7 +441,7 @@ fn the_users_flags_are_the_lower_24_bits() {
     let kqueue = Kqueue::new().unwrap();
     let bits = NoteFlags::from_bits_retain;
     change(&kqueue, &[user(1).with_fflags(bits(0xff00_00f0))]);
-    let mut see = |control: NoteFlags, flags: u32| {
+    let see = |control: NoteFlags, flags: u32| {
         let fflags = control | bits(flags) | NoteFlags::TRIGGER;
         let touch = user(1).with_flags(KeventFlags::empty()).with_fflags(fflags).with_data(-9);
         change(&kqueue, &[touch]);
@@ -623,4 +621,159 @@ fn many_timers_expire_in_order() {
     }
     let times: Vec<usize> = seen.iter().map(|ident| ident * 7 % 16).collect();
     assert!(times.is_sorted(), "{times:?}");
+}
+
+// A kqueue is a source, on every target.
+
+#[test]
+fn a_kqueue_is_a_source_of_every_front_end() {
+    use readiness::{Poll, PollFlags, select};
+    let kqueue = Kqueue::new().unwrap();
+    let mut poll = Poll::new();
+    poll.register(&kqueue, PollFlags::IN).unwrap();
+    assert!(poll.poll(NOW).unwrap().next().is_none());
+    let ways = [(vec![user(1), trigger(1)], user(1)), (vec![timer(1, 5)], timer(1, 5))];
+    for (on, off) in ways {
+        change(&kqueue, &on);
+        assert_eq!(poll.poll(SOON).unwrap().next().unwrap().flags, PollFlags::IN);
+        assert_eq!(select([&kqueue], [], [], SOON).unwrap().read.len(), 1);
+        assert_eq!(idents(&wait(&kqueue, NOW)), [1], "looking took nothing away");
+        change(&kqueue, &[off.with_flags(KeventFlags::DELETE)]);
+        let read = select([&kqueue], [], [], Some(Duration::from_millis(5))).unwrap().read.len();
+        assert_eq!(read, 0);
+    }
+}
+
+#[test]
+fn kqueues_nest() {
+    let (inner, outer) = (Kqueue::new().unwrap(), Kqueue::new().unwrap());
+    let read = Kevent::new(&inner, Filter::Read);
+    change(&outer, &[read.with_udata(5)]);
+    assert!(wait(&outer, NOW).is_empty());
+    change(&inner, &[user(1), user(2), trigger(1), trigger(2)]);
+    let event = wait(&outer, SOON)[0];
+    assert_eq!((event.ident, event.data, event.udata), (read.ident, 2, 5));
+    assert_eq!(wait(&inner, NOW).len(), 2);
+    let delete = KeventFlags::DELETE;
+    change(&inner, &[user(1).with_flags(delete), user(2).with_flags(delete)]);
+    assert!(wait(&outer, Some(Duration::from_millis(5))).is_empty());
+    change(&inner, &[timer(3, 5)]);
+    assert_eq!(wait(&outer, SOON).len(), 1);
+
+    // It does not watch itself, and is not written to.
+    assert_eq!(error(&inner, read), EINVAL);
+    assert_eq!(error(&outer, Kevent::new(&inner, Filter::Write)), EINVAL);
+    // It ends with its owner.
+    drop(inner);
+    assert!(wait(&outer, Some(Duration::from_millis(5))).is_empty());
+}
+
+// Files: they are sources wherever descriptors are.
+
+#[cfg(any(unix, target_os = "wasi"))]
+mod files {
+    use std::fs::File;
+    use std::io::{Read, Seek, SeekFrom, Write};
+
+    use super::*;
+
+    fn file(name: &str, content: &[u8]) -> File {
+        let path = format!("/tmp/kqueue-{name}-{:?}", Instant::now().elapsed());
+        let mut options = File::options();
+        let mut file =
+            options.read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.write_all(content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_ready_when_it_is_not_at_its_end() {
+        // "Returns when the file pointer is not at the end of file. data contains the
+        // offset from current position to end of file, and may be negative."
+        let mut file = file("ahead", b"0123456789");
+        let kqueue = Kqueue::new().unwrap();
+        change(&kqueue, &[Kevent::new(&file, Filter::Read)]);
+        assert_eq!(wait(&kqueue, SOON)[0].data, 10);
+        file.read_exact(&mut [0; 7]).unwrap();
+        assert_eq!(wait(&kqueue, SOON)[0].data, 3);
+        file.seek(SeekFrom::Start(12)).unwrap();
+        assert_eq!(wait(&kqueue, SOON)[0].data, -2);
+        file.seek(SeekFrom::Start(10)).unwrap();
+        assert!(wait(&kqueue, Some(Duration::from_millis(5))).is_empty());
+        // It grows.
+        file.write_all(b"abc").unwrap();
+        file.seek(SeekFrom::Start(10)).unwrap();
+        assert_eq!(wait(&kqueue, SOON)[0].data, 3);
+    }
+
+    #[test]
+    fn a_file_at_its_end_is_ready_for_a_poll() {
+        // NOTE_FILE_POLL: "Causes EVFILT_READ to behave like poll(2)".
+        let file = file("poll", b"");
+        let kqueue = Kqueue::new().unwrap();
+        let read = Kevent::new(&file, Filter::Read);
+        change(&kqueue, &[read.with_fflags(NoteFlags::FILE_POLL)]);
+        assert_eq!(wait(&kqueue, SOON)[0].data, 0);
+        change(&kqueue, &[read]);
+        assert!(wait(&kqueue, Some(Duration::from_millis(5))).is_empty());
+    }
+
+    #[test]
+    fn a_file_is_not_written_to() {
+        // "Note that this filter is not supported for vnodes."
+        let file = file("write", b"x");
+        let kqueue = Kqueue::new().unwrap();
+        let write = Kevent::new(&file, Filter::Write);
+        assert_eq!(error(&kqueue, write), EINVAL);
+        let refused = kqueue.control(&[write], &mut [], NOW).unwrap_err();
+        assert!(refused.to_string().contains("EVFILT_WRITE"), "{refused}");
+    }
+
+    #[test]
+    fn the_contract_for_files() {
+        let mut file = file("contract", b"12345");
+        let kqueue = Kqueue::new().unwrap();
+        let read = Kevent::new(&file, Filter::Read).with_udata(3);
+        // Clear: once, and again when it has grown.
+        change(&kqueue, &[read.with_flags(KeventFlags::ADD | KeventFlags::CLEAR)]);
+        assert_eq!(wait(&kqueue, SOON)[0].udata, 3);
+        assert!(wait(&kqueue, Some(Duration::from_millis(5))).is_empty());
+        file.seek(SeekFrom::End(0)).unwrap();
+        file.write_all(b"678").unwrap();
+        file.rewind().unwrap();
+        assert_eq!(wait(&kqueue, SOON)[0].data, 8);
+        // Disable and enable.
+        change(&kqueue, &[read.with_flags(KeventFlags::DISABLE)]);
+        assert!(wait(&kqueue, NOW).is_empty());
+        change(&kqueue, &[read.with_flags(KeventFlags::ENABLE)]);
+        assert_eq!(wait(&kqueue, SOON).len(), 1);
+        let delete = read.with_flags(KeventFlags::DELETE);
+        change(&kqueue, &[delete]);
+        assert_eq!(error(&kqueue, delete), ENOENT);
+        // One-shot, dispatch.
+        change(&kqueue, &[read.with_flags(KeventFlags::ADD | KeventFlags::ONESHOT)]);
+        assert_eq!(wait(&kqueue, SOON).len(), 1);
+        assert_eq!(error(&kqueue, delete), ENOENT);
+        change(&kqueue, &[read.with_flags(KeventFlags::ADD | KeventFlags::DISPATCH)]);
+        assert_eq!(wait(&kqueue, SOON).len(), 1);
+        assert!(wait(&kqueue, Some(Duration::from_millis(5))).is_empty());
+        change(&kqueue, &[read.with_flags(KeventFlags::ENABLE)]);
+        assert_eq!(wait(&kqueue, SOON).len(), 1);
+    }
+
+    #[test]
+    fn a_closed_file_ends_its_knotes() {
+        // "Calling close() on a file descriptor will remove any kevents that
+        // reference the descriptor."
+        let kqueue = Kqueue::new().unwrap();
+        let file = file("close", b"x");
+        let read = Kevent::new(&file, Filter::Read);
+        change(&kqueue, &[read]);
+        drop(file);
+        assert!(wait(&kqueue, Some(Duration::from_millis(5))).is_empty());
+        let gone = error(&kqueue, read.with_flags(KeventFlags::DELETE));
+        assert!(gone == EBADF || gone == ENOENT, "{gone}");
+    }
 }

@@ -9,6 +9,10 @@ use crate::source::Held;
 /// What a look says of one side of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "their hosts tell no more than they said")
+    )]
     NotReady,
     Ready {
         /// Bytes or connections; 1 where the host does not count.
@@ -20,6 +24,21 @@ pub(crate) enum Probe {
         /// It is ready however little there is.
         anyway: bool,
     },
+}
+
+impl Probe {
+    /// Ready, with as much as the host counts.
+    fn counted(data: Option<i64>, flags: PollFlags) -> Probe {
+        let eof = flags.intersects(PollFlags::HUP | PollFlags::RDHUP);
+        let least = i64::from(!eof);
+        let anyway = eof || flags.contains(PollFlags::ERR);
+        Probe::Ready { data: data.unwrap_or(least), eof, error: 0, anyway }
+    }
+}
+
+/// A look at what has no number of the host's: it is as ready as it said.
+pub(crate) fn by_flags(flags: PollFlags) -> Probe {
+    Probe::counted(None, flags)
 }
 
 cfg_if::cfg_if! {
@@ -51,16 +70,70 @@ cfg_if::cfg_if! {
             let Held::Fd(fd) = *source;
             if kind == Kind::File { linux::ahead(fd) } else { Ok(0) }
         }
+    } else {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            /// A regular file or directory.
+            File,
+            Other,
+        }
+
+        pub(crate) fn is_file(kind: Kind) -> bool {
+            kind == Kind::File
+        }
+
+        pub(crate) fn read(source: &Held, _kind: Kind, flags: PollFlags) -> io::Result<Probe> {
+            let data = super::count(source).and_then(|data| i64::try_from(data).ok());
+            Ok(Probe::counted(data, flags))
+        }
+
+        pub(crate) fn write(_source: &Held, _kind: Kind, flags: PollFlags) -> io::Result<Probe> {
+            Ok(Probe::counted(None, flags))
+        }
+
+        cfg_if::cfg_if! {
+            if #[cfg(any(unix, target_os = "wasi"))] {
+                use std::mem::MaybeUninit;
+                use std::os::fd::RawFd;
+
+                fn status(fd: RawFd) -> io::Result<libc::stat> {
+                    let mut status = MaybeUninit::<libc::stat>::uninit();
+                    // SAFETY: there is room for the answer; any number may be asked about.
+                    if unsafe { libc::fstat(fd, status.as_mut_ptr()) } != 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                    // SAFETY: fstat filled it.
+                    Ok(unsafe { status.assume_init() })
+                }
+
+                fn fd(source: &Held) -> Option<RawFd> {
+                    source.raw().fd()
+                }
+
+                pub(crate) fn kind(source: &Held) -> io::Result<Kind> {
+                    let Some(fd) = fd(source) else { return Ok(Kind::Other) };
+                    let kind = status(fd)?.st_mode & libc::S_IFMT;
+                    let file = kind == libc::S_IFREG || kind == libc::S_IFDIR;
+                    Ok(if file { Kind::File } else { Kind::Other })
+                }
+
+                /// How far the end of a file is from where it stands.
+                pub(crate) fn ahead(source: &Held, kind: Kind) -> io::Result<i64> {
+                    let (Some(fd), Kind::File) = (fd(source), kind) else { return Ok(0) };
+                    let size = status(fd)?.st_size;
+                    // SAFETY: no pointers; nothing is moved.
+                    let at = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
+                    Ok(if at < 0 { size } else { size - at } as i64)
+                }
+            } else {
+                pub(crate) fn kind(source: &Held) -> io::Result<Kind> {
+                    super::check_source(source).map(|()| Kind::Other)
+                }
+
+                pub(crate) fn ahead(_source: &Held, _kind: Kind) -> io::Result<i64> {
+                    Ok(0)
+                }
+            }
+        }
     }
-}
-
-/// The source with this number.
-#[cfg(any(unix, target_os = "wasi"))]
-pub(crate) fn held(ident: usize) -> Option<Held> {
-    i32::try_from(ident).ok().map(Held::Fd)
-}
-
-/// Whether a source can be told from another one with its number.
-pub(crate) fn has_identity() -> bool {
-    cfg!(unix)
 }

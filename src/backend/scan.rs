@@ -380,7 +380,6 @@ impl Scan {
     ///
     /// `pending`: the set's owner has something to tell that is not in the set;
     /// `at`: it will have.
-    #[allow(dead_code, reason = "for sets with timers")]
     pub(crate) fn publish(&self, pending: bool, at: Option<Instant>) -> io::Result<()> {
         let mut state = self.lock();
         (state.pending, state.pending_at) = (pending, at);
@@ -389,16 +388,21 @@ impl Scan {
 
     /// Whether a wait would find something. Takes nothing away.
     pub(crate) fn peek(&self) -> io::Result<bool> {
+        Ok(self.peek_count()? > 0)
+    }
+
+    /// How much a wait would find; what the owner has to tell beside counts as one.
+    pub(crate) fn peek_count(&self) -> io::Result<usize> {
         let until = Until::NOW;
-        let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(false) };
+        let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
         let (mut state, waited) = self.wait_host(state, Look::Whole, until);
         state.see(self.first);
-        let mut something = false;
+        let mut found = 0;
         let mut closed = Vec::new();
         for (at, flags) in state.told(self.first) {
             match flags.contains(PollFlags::NVAL) {
                 true => closed.push(at),
-                false => something = true,
+                false => found += 1,
             }
         }
         for at in closed {
@@ -406,9 +410,10 @@ impl Scan {
             state.vacate(at, self.first);
             state.closed.push(key);
         }
-        something |= state.pending || state.pending_at.is_some_and(|at| at <= Instant::now());
+        let due = state.pending_at.is_some_and(|at| at <= Instant::now());
+        found += usize::from(state.pending || due);
         self.go_on(state);
-        waited.map(|_| something)
+        waited.map(|_| found)
     }
 
     /// From now on a change of this set, or of one in it, wakes the watcher.
@@ -472,7 +477,7 @@ impl Backend for Scan {
     type Buffer = Vec<(Key, PollFlags)>;
 
     fn new() -> io::Result<Scan> {
-        static IDS: AtomicU64 = AtomicU64::new(1 << 32);
+        static IDS: AtomicU64 = AtomicU64::new(1 << 31);
 
         let wake = Wake::new()?;
         let mut state = State::default();

@@ -3,5 +3,11 @@
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), readiness_backend = "poll"))]
 pub(crate) mod epoll;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+)))]
 pub(crate) mod kqueue;

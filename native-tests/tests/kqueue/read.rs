@@ -41,13 +41,13 @@ fn clear_reports_each_arrival_once() {
     let kqueue = kqueue_of(&rx, add(CLEAR));
     tx.write_all(b"one").unwrap();
     assert_eq!(one(&kqueue).data, 3);
-    none(&kqueue);
+    quiet(&kqueue);
     tx.write_all(b"two").unwrap();
     let event = one(&kqueue);
     assert_eq!(event.data, 6);
     assert!(event.flags.contains(CLEAR));
     rx.read_exact(&mut [0; 1]).unwrap();
-    none(&kqueue);
+    quiet(&kqueue);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_modify_replaces_udata_and_the_mark_but_not_the_flags() {
     assert!(event.flags.contains(CLEAR), "as it was added");
     change(&kqueue, &[read(&rx).with_udata(9)]);
     assert_eq!(one(&kqueue).udata, 9, "a modify reports the present state");
-    none(&kqueue);
+    quiet(&kqueue);
 }
 
 #[test]
@@ -449,20 +449,24 @@ fn cpu() -> std::time::Duration {
 fn level_and_clear_in_the_two_directions_of_one_descriptor() {
     let (mut tx, rx) = UnixStream::pair().unwrap();
     let kqueue = Kqueue::new().unwrap();
+    let times = |filter: Filter| {
+        let events = (0..10).flat_map(|_| wait(&kqueue, NOW));
+        events.filter(|event| event.filter == filter).count()
+    };
     change(&kqueue, &[read(&rx), write(&rx).with_flags(add(CLEAR))]);
-    let event = one(&kqueue);
-    assert_eq!(event.filter, Filter::Write);
-    none(&kqueue);
+    assert_eq!(one(&kqueue).filter, Filter::Write);
+    quiet(&kqueue);
     tx.write_all(b"x").unwrap();
-    assert_eq!(one(&kqueue).filter, Filter::Read);
-    assert_eq!(one(&kqueue).filter, Filter::Read);
+    assert_eq!(times(Filter::Read), 10);
+    assert!(times(Filter::Write) <= 1, "none, or again where the host has no edges");
 
-    let kqueue = Kqueue::new().unwrap();
+    change(&kqueue, &[read(&rx).with_flags(DELETE), write(&rx).with_flags(DELETE)]);
     change(&kqueue, &[read(&rx).with_flags(add(CLEAR)), write(&rx)]);
     assert_eq!(wait(&kqueue, SOON).len(), 2);
-    assert_eq!(one(&kqueue).filter, Filter::Write);
+    assert_eq!(times(Filter::Write), 10);
+    assert!(times(Filter::Read) <= 1);
     change(&kqueue, &[write(&rx).with_flags(DELETE)]);
-    none(&kqueue);
+    quiet(&kqueue);
 }
 
 #[test]

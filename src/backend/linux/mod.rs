@@ -8,8 +8,10 @@
 mod count;
 mod fork;
 mod sock_diag;
+#[cfg(not(readiness_backend = "poll"))]
 mod timerfd;
 
 pub(crate) use count::{Kind, ahead, kind, read, write};
 pub(crate) use fork::process;
+#[cfg(not(readiness_backend = "poll"))]
 pub(crate) use timerfd::TimerFd;

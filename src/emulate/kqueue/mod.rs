@@ -6,9 +6,7 @@
 
 mod error;
 mod knote;
-mod one_descriptor;
 mod read_write;
-mod registry;
 mod state;
 mod timer;
 mod user;
@@ -27,7 +25,15 @@ use crate::kevent::Kevent;
 use crate::timeout::{Deadline, Signals, Until};
 use crate::timers::Timers;
 
-use one_descriptor as host;
+cfg_if::cfg_if! {
+    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+        mod one_descriptor;
+        use one_descriptor as host;
+    } else {
+        mod portable;
+        use portable as host;
+    }
+}
 
 pub(crate) struct EmulatedKqueue {
     own: Own,
@@ -82,7 +88,7 @@ impl EmulatedKqueue {
             exposed: AtomicBool::new(false),
             inner: Mutex::new(inner),
         });
-        registry::enter(&shared);
+        host::enter(&shared);
         Ok(EmulatedKqueue { own, shared: Some(shared) })
     }
 
@@ -134,7 +140,7 @@ impl EmulatedKqueue {
             inner.host_first = queued && !inner.host_first;
             let mut taken = 0;
             if queued && !host_first {
-                taken = inner.state.take_queued(&self.own, events);
+                taken = inner.state.take_queued(events);
             }
             if taken < events.len() {
                 let mut stop = deadline;
@@ -151,14 +157,14 @@ impl EmulatedKqueue {
                 if let Err(error) = waited {
                     // What happened before the signal, or by it, counts.
                     state.harvest();
-                    taken += state.take_queued(&self.own, &mut events[taken..]);
+                    taken += state.take_queued(&mut events[taken..]);
                     break if taken > 0 { Ok(taken) } else { Err(error) };
                 }
                 taken += state.take_watched(&self.own, &buffer, &mut events[taken..]);
             }
             let state = &mut guard.state;
             if host_first && taken < events.len() {
-                taken += state.take_queued(&self.own, &mut events[taken..]);
+                taken += state.take_queued(&mut events[taken..]);
             }
             if taken > 0 {
                 break Ok(taken);
@@ -191,7 +197,7 @@ impl EmulatedKqueue {
         room: usize,
         until: Until<'_>,
     ) -> (MutexGuard<'a, Inner>, io::Result<()>) {
-        let most = room.min(inner.state.knotes.len() + Host::OWN);
+        let most = room.min(inner.state.knotes.len() + host::OWN);
         let write_first = inner.write_first;
         inner.write_first = !write_first;
         let waiter = inner.state.host.waiter();
@@ -211,7 +217,7 @@ impl EmulatedKqueue {
     }
 
     pub(crate) fn close(self) -> io::Result<()> {
-        self.own.close()
+        host::close(self.own)
     }
 
     /// Its descriptor. From now on it is kept in line with what is in the queue.
@@ -221,23 +227,40 @@ impl EmulatedKqueue {
         }
         &self.own
     }
+}
 
-    /// Its descriptor alone; [`from_own`](EmulatedKqueue::from_own) finds the rest.
-    pub(crate) fn into_own(self) -> Own {
-        self.own();
-        let EmulatedKqueue { own, shared } = self;
-        if let Some(shared) = shared {
-            registry::park(&own, shared);
-        }
-        own
-    }
+cfg_if::cfg_if! {
+    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+        use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-    pub(crate) fn from_own(own: Own) -> EmulatedKqueue {
-        let shared = registry::find(&own);
-        if let Some(shared) = &shared {
-            shared.expose();
+        impl AsFd for EmulatedKqueue {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.own().as_fd()
+            }
         }
-        EmulatedKqueue { own, shared }
+
+        /// Its descriptor alone; a `From` finds the rest again.
+        impl From<EmulatedKqueue> for OwnedFd {
+            fn from(kqueue: EmulatedKqueue) -> OwnedFd {
+                kqueue.own();
+                let EmulatedKqueue { own, shared } = kqueue;
+                if let Some(shared) = shared {
+                    host::park(&own, shared);
+                }
+                own.0
+            }
+        }
+
+        impl From<OwnedFd> for EmulatedKqueue {
+            fn from(fd: OwnedFd) -> EmulatedKqueue {
+                let own = crate::backend::epoll::EpollFd(fd);
+                let shared = host::find(&own);
+                if let Some(shared) = &shared {
+                    shared.expose();
+                }
+                EmulatedKqueue { own, shared }
+            }
+        }
     }
 }
 
@@ -290,11 +313,7 @@ impl Inner {
             self.kicked = true;
         }
         let exposed = shared.exposed.load(Ordering::Relaxed);
-        let want = self.kicked || (exposed && state.knotes.queued() > 0);
-        state.host.signal(want);
-        if exposed {
-            // Without a descriptor for it, only whoever waits outside is late.
-            let _ = state.host.arm(state.timers.earliest());
-        }
+        let queued = state.knotes.queued() > 0;
+        state.host.settle(self.kicked, exposed, queued, state.timers.earliest());
     }
 }

@@ -13,16 +13,23 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::Shared;
 use super::error::{EINVAL, system};
-use super::{Shared, registry};
+use super::knote::What;
+use super::read_write::{self, Look};
+use super::state::State;
 use crate::backend::epoll::{self, EpollFd};
 use crate::backend::linux::{Kind, TimerFd};
 use crate::backend::{Added, Key, Wake};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
 use crate::kevent::Filter;
-use crate::source::Held;
+use crate::source::{Held, Member};
 use crate::timeout::{Deadline, Until};
+
+mod registry;
+
+pub(super) use registry::{enter, find, park};
 
 /// The descriptor that the program has.
 pub(super) type Own = EpollFd;
@@ -53,7 +60,7 @@ pub(super) struct Host {
     buffers: Vec<Vec<EpollEvent>>,
 }
 
-const TIMER: Key = Key::own(1);
+const TIMER: u64 = u64::MAX - 1;
 
 /// The first epoll's number, by which the descriptor before it is known.
 pub(super) struct Mark(Arc<AtomicI32>);
@@ -98,14 +105,24 @@ fn flags(filter: Filter, mode: Mode) -> EpollFlags {
     }
 }
 
-fn number(source: &Held) -> RawFd {
-    let Held::Fd(fd) = *source;
-    fd
+fn number(source: &Member) -> RawFd {
+    match source {
+        Member::Host(Held::Fd(fd)) => *fd,
+        // All sets have descriptors.
+        Member::Set(..) => -1,
+    }
+}
+
+/// How many events of its own come beside those of knotes.
+pub(super) const OWN: usize = 4;
+
+pub(super) fn close(own: Own) -> io::Result<()> {
+    own.close()
 }
 
 impl Host {
-    /// How many events of its own come beside those of knotes.
-    pub(super) const OWN: usize = 4;
+    /// It knows when a number is another source's.
+    pub(super) const TELLS_APART: bool = true;
 
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let own = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
@@ -143,7 +160,7 @@ impl Host {
         &mut self,
         own: &Own,
         key: Key,
-        source: &Held,
+        source: &Member,
         filter: Filter,
         mode: Mode,
     ) -> io::Result<Added> {
@@ -192,7 +209,7 @@ impl Host {
     pub(super) fn change(
         &mut self,
         key: Key,
-        source: &Held,
+        source: &Member,
         filter: Filter,
         mode: Mode,
     ) -> io::Result<()> {
@@ -201,7 +218,7 @@ impl Host {
     }
 
     /// Stops watching. An error: it was not what was registered any more.
-    pub(super) fn forget(&mut self, source: &Held, filter: Filter) -> io::Result<()> {
+    pub(super) fn forget(&mut self, _key: Key, source: &Member, filter: Filter) -> io::Result<()> {
         if filter == Filter::Write {
             self.writers -= 1;
         }
@@ -214,7 +231,7 @@ impl Host {
 
     /// Whether a number still is what was registered: an add is refused then, and
     /// changes nothing.
-    pub(super) fn is_same(&self, source: &Held, filter: Filter) -> bool {
+    pub(super) fn is_same(&self, source: &Member, filter: Filter) -> bool {
         let set = self.set(filter);
         let flags = flags(filter, Mode::Off).bits();
         match set.control(libc::EPOLL_CTL_ADD, number(source), flags, u64::MAX) {
@@ -237,11 +254,11 @@ impl Host {
     /// A source that is a kqueue itself.
     pub(super) fn nested(
         &self,
-        source: &Held,
-        kind: Kind,
+        source: &Member,
+        kind: Option<Kind>,
         filter: Filter,
     ) -> io::Result<Option<Weak<Shared>>> {
-        if kind != Kind::Other {
+        if kind != Some(Kind::Other) {
             return Ok(None);
         }
         match self.mark.is_behind(number(source)) {
@@ -252,7 +269,7 @@ impl Host {
     }
 
     /// What there is now, for somebody who takes nothing.
-    pub(super) fn look(&self, out: &mut Buffer, most: usize) -> io::Result<()> {
+    fn look(&self, out: &mut Buffer, most: usize) -> io::Result<()> {
         let sets = [Some(&self.read), self.write.as_ref()];
         out.found = 0;
         out.events.resize(sets.len() * most, EpollEvent::default());
@@ -268,36 +285,36 @@ impl Host {
     }
 
     /// Builds the epolls anew with what is live.
-    pub(super) fn rebuild(
+    pub(super) fn rebuild<'a>(
         &mut self,
         own: &Own,
-        live: impl Iterator<Item = (Key, RawFd, Option<(Filter, Mode)>)>,
+        live: impl Iterator<Item = (Key, &'a Member, Filter, Mode)>,
     ) -> io::Result<()> {
         let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         let write = match self.write {
             Some(_) => Some(EpollFd::new(libc::EPOLL_CLOEXEC as u32)?),
             None => None,
         };
-        for (key, fd, watched) in live {
-            let (set, flags) = match (watched, &write) {
-                (Some((Filter::Write, mode)), Some(write)) => (write, flags(Filter::Write, mode)),
-                (Some((filter, mode)), _) => (&read, flags(filter, mode)),
-                (None, _) => (&read, EpollFlags::IN),
+        for (key, source, filter, mode) in live {
+            let set = match &write {
+                Some(write) if filter == Filter::Write => write,
+                _ => &read,
             };
-            set.control(libc::EPOLL_CTL_ADD, fd, flags.bits(), key.bits())?;
+            let flags = flags(filter, mode).bits();
+            set.control(libc::EPOLL_CTL_ADD, number(source), flags, key.bits())?;
         }
         read.control(libc::EPOLL_CTL_ADD, self.wake.fd(), EpollFlags::IN.bits(), Key::WAKE.bits())?;
         if let Some(timer) = &self.timer {
-            read.control(libc::EPOLL_CTL_ADD, timer.fd(), EpollFlags::IN.bits(), TIMER.bits())?;
+            read.control(libc::EPOLL_CTL_ADD, timer.fd(), EpollFlags::IN.bits(), TIMER)?;
         }
-        let number = |set: &EpollFd| set.0.as_raw_fd();
-        own.control(libc::EPOLL_CTL_ADD, number(&read), EpollFlags::IN.bits(), 0)?;
-        own.control(libc::EPOLL_CTL_DEL, number(&self.read), 0, 0)?;
+        let fd = |set: &EpollFd| set.0.as_raw_fd();
+        own.control(libc::EPOLL_CTL_ADD, fd(&read), EpollFlags::IN.bits(), 0)?;
+        own.control(libc::EPOLL_CTL_DEL, fd(&self.read), 0, 0)?;
         if let (Some(new), Some(old)) = (&write, &self.write) {
-            own.control(libc::EPOLL_CTL_ADD, number(new), EpollFlags::IN.bits(), 1)?;
-            own.control(libc::EPOLL_CTL_DEL, number(old), 0, 0)?;
+            own.control(libc::EPOLL_CTL_ADD, fd(new), EpollFlags::IN.bits(), 1)?;
+            own.control(libc::EPOLL_CTL_DEL, fd(old), 0, 0)?;
         }
-        self.mark.0.store(number(&read), Ordering::Relaxed);
+        self.mark.0.store(fd(&read), Ordering::Relaxed);
         self.read = Arc::new(read);
         self.write = write.map(Arc::new);
         self.ghosts = 0;
@@ -330,13 +347,24 @@ impl Host {
         if key == Key::WAKE {
             self.woken = true;
         }
-        key == Key::WAKE || key == TIMER
+        key == Key::WAKE || key.bits() == TIMER
     }
 
-    /// Is readable, for whoever waits on the descriptor or in `wait`, or is not.
-    /// True if it was made not readable: whoever woke it from a signal handler
-    /// must be looked for.
-    pub(super) fn signal(&mut self, want: bool) -> bool {
+    /// Ends a wait, if somebody was kicked; and if others wait on the descriptor,
+    /// keeps it readable while something is queued, and when a timer expires. True
+    /// if it was made not readable: what a signal handler did must be looked for.
+    pub(super) fn settle(
+        &mut self,
+        kicked: bool,
+        exposed: bool,
+        queued: bool,
+        at: Option<Instant>,
+    ) -> bool {
+        if exposed {
+            // Without a descriptor for it, only whoever waits outside is late.
+            let _ = self.arm(at);
+        }
+        let want = kicked || (exposed && queued);
         if want && !self.woken {
             self.woken = self.wake.wake().is_ok();
         } else if !want && self.woken {
@@ -348,13 +376,13 @@ impl Host {
     }
 
     /// Is readable at a time.
-    pub(super) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
+    fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
         if at == self.armed {
             return Ok(());
         }
         if self.timer.is_none() {
             let timer = TimerFd::new()?;
-            self.watch_own(TIMER, timer.fd())?;
+            self.watch_own(Key::from_bits(TIMER), timer.fd())?;
             self.timer = Some(timer);
         }
         if let Some(timer) = &self.timer {
@@ -363,6 +391,34 @@ impl Host {
         self.armed = at;
         Ok(())
     }
+}
+
+/// How many of the sources of a kqueue are ready. Takes none.
+pub(super) fn pending(state: &mut State) -> usize {
+    let mut pending = 0;
+    let mut buffer = state.host.buffer();
+    let most = state.knotes.len() + OWN;
+    if state.host.look(&mut buffer, most).is_ok() {
+        for (key, said) in buffer.events() {
+            if state.host.take_own(key) {
+                continue;
+            }
+            let State { host, knotes, .. } = state;
+            let Some(knote) = knotes.get_mut(key) else { continue };
+            let (filter, asked, least) = (knote.kevent.filter, knote.asked, knote.argument);
+            let What::Io(io) = &knote.what else { continue };
+            let look = read_write::look(host, io, filter, asked, least, said);
+            if !knote.disabled && matches!(look, Look::Ready { .. }) {
+                pending += 1;
+                if knote.clears() {
+                    // The look has taken it.
+                    let _ = read_write::arm(host, key, knote);
+                }
+            }
+        }
+    }
+    state.host.keep(buffer);
+    pending
 }
 
 impl Waiter {

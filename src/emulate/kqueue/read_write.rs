@@ -7,20 +7,24 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::error::{self, EBADF, ENOENT, system};
 use super::host::{Host, Mode, Own};
-use super::knote::Knote;
+use super::knote::{Knote, What};
 use crate::backend::probe::{self, Probe};
-use crate::backend::{Added, Key, identity};
+use crate::backend::{Added, Key};
 use crate::flags::PollFlags;
+use crate::idents;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
-use crate::source::Held;
+use crate::source::Member;
 use crate::timers::{TimerKey, Timers};
 
-/// A descriptor's side that is watched.
+/// A source's side that is watched.
 pub(super) struct Io {
-    pub(super) source: Held,
-    pub(super) kind: probe::Kind,
+    pub(super) source: Member,
+    /// `None`: a set.
+    kind: Option<probe::Kind>,
+    /// What tells it from another one with its number, if the host does not.
+    identity: Option<(u64, u64)>,
     /// It is a kqueue.
-    pub(super) nested: Option<Weak<Shared>>,
+    nested: Option<Weak<Shared>>,
     pub(super) how: How,
     pub(super) again: Again,
 }
@@ -33,7 +37,10 @@ pub(super) enum How {
         quiet: bool,
     },
     /// A file, which no host watches.
-    File { identity: Option<(u64, u64)> },
+    File {
+        /// How far its end was when it was looked at last.
+        ahead: i64,
+    },
 }
 
 /// When to look again at what nobody tells changes of.
@@ -89,8 +96,8 @@ pub(super) fn want(filter: Filter) -> PollFlags {
     if filter == Filter::Read { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::OUT }
 }
 
-pub(super) fn source(change: &Kevent) -> io::Result<Held> {
-    probe::held(change.ident).ok_or_else(|| system(EBADF))
+pub(super) fn source(change: &Kevent) -> io::Result<Member> {
+    idents::source(change.ident).ok_or_else(|| system(EBADF))
 }
 
 /// Begins to watch.
@@ -98,23 +105,27 @@ pub(super) fn attach(
     host: &mut Host,
     own: &Own,
     key: Key,
-    source: Held,
+    source: Member,
     knote: &Knote,
 ) -> io::Result<Io> {
     let filter = knote.kevent.filter;
-    let kind = probe::kind(&source)?;
+    let kind = match &source {
+        Member::Host(held) => Some(probe::kind(held)?),
+        Member::Set(..) => None,
+    };
     let nested = host.nested(&source, kind, filter)?;
     let mut how = How::Watched { quiet: false };
-    if probe::is_file(kind) {
-        how = How::File { identity: identity(&source) };
-    } else if host.watch(own, key, &source, filter, mode(knote))? == Added::AlwaysReady {
-        // A device that never blocks.
-        how = How::File { identity: identity(&source) };
+    let file = kind.is_some_and(probe::is_file);
+    // A device that never blocks is a file to us.
+    if file || host.watch(own, key, &source, filter, mode(knote))? == Added::AlwaysReady {
+        if filter == Filter::Write {
+            return Err(error::refused(filter, "it does not watch files"));
+        }
+        how = How::File { ahead: 0 };
     }
-    if matches!(how, How::File { .. }) && filter == Filter::Write {
-        return Err(error::refused(filter, "it does not watch files"));
-    }
-    Ok(Io { source, kind, nested, how, again: Again::default() })
+    let own_identity = matches!(how, How::File { .. }) || !Host::TELLS_APART;
+    let identity = if own_identity { source.identity() } else { None };
+    Ok(Io { source, kind, identity, nested, how, again: Again::default() })
 }
 
 /// How the host is to tell of a knote.
@@ -126,22 +137,61 @@ fn mode(knote: &Knote) -> Mode {
     }
 }
 
-/// Arms it again, after a modify or a report that disabled it. `NotFound`: the
-/// descriptor is another one by now.
+/// How the host tells of a knote now.
+pub(super) fn present_mode(knote: &Knote) -> Mode {
+    match &knote.what {
+        What::Io(Io { how: How::Watched { quiet: true }, .. }) if !knote.disabled => Mode::Edge,
+        _ => mode(knote),
+    }
+}
+
+impl Io {
+    /// Whether the number still is what was registered, as far as we can tell
+    /// without the host.
+    fn check(&self) -> io::Result<()> {
+        self.source.check()?;
+        if self.identity.is_some() && self.source.identity() != self.identity {
+            return Err(system(ENOENT));
+        }
+        Ok(())
+    }
+
+    /// Whether the number still is what was registered.
+    pub(super) fn is_same(&self, host: &Host, filter: Filter) -> bool {
+        match self.how {
+            How::Watched { .. } if Host::TELLS_APART => host.is_same(&self.source, filter),
+            _ => self.check().is_ok(),
+        }
+    }
+}
+
+/// Arms it again, after a modify or a report that disabled it. `ENOENT`, `EBADF`:
+/// the number is another source's by now.
 pub(super) fn arm(host: &mut Host, key: Key, knote: &mut Knote) -> io::Result<()> {
     let mode = mode(knote);
     let filter = knote.kevent.filter;
-    let super::knote::What::Io(io) = &mut knote.what else { return Ok(()) };
+    let What::Io(io) = &mut knote.what else { return Ok(()) };
+    if matches!(io.how, How::File { .. }) || !Host::TELLS_APART {
+        io.check()?;
+    }
     match &mut io.how {
         How::Watched { quiet } => {
             *quiet = false;
             host.change(key, &io.source, filter, mode)
         }
-        How::File { identity: before } => match identity(&io.source) {
-            None if probe::has_identity() => Err(system(EBADF)),
-            now if now != *before => Err(system(ENOENT)),
-            _ => Ok(()),
-        },
+        How::File { .. } => Ok(()),
+    }
+}
+
+/// Stops watching. An error: the number is another source's by now.
+pub(super) fn detach(host: &mut Host, key: Key, io: &Io, filter: Filter) -> io::Result<()> {
+    let same = match io.how {
+        How::Watched { .. } if Host::TELLS_APART => Ok(()),
+        _ => io.check(),
+    };
+    match io.how {
+        How::Watched { .. } => host.forget(key, &io.source, filter).and(same),
+        How::File { .. } => same,
     }
 }
 
@@ -154,21 +204,26 @@ pub(super) fn look(
     least: i64,
     flags: PollFlags,
 ) -> Look {
-    if flags.contains(PollFlags::NVAL) || !host.is_same(&io.source, filter) {
+    if flags.contains(PollFlags::NVAL) || !io.is_same(host, filter) {
         return Look::Gone;
     }
-    let probed = if filter == Filter::Read {
-        probe::read(&io.source, io.kind, flags)
-    } else {
-        probe::write(&io.source, io.kind, flags)
+    let probed = match (&io.source, io.kind) {
+        (Member::Host(held), Some(kind)) if filter == Filter::Read => {
+            probe::read(held, kind, flags)
+        }
+        (Member::Host(held), Some(kind)) => probe::write(held, kind, flags),
+        _ => Ok(probe::by_flags(flags)),
     };
-    let Ok(Probe::Ready { data, eof, error, anyway }) = probed else {
-        return if probed.is_ok() { Look::NotReady } else { Look::Gone };
+    let (mut data, eof, error, anyway) = match probed {
+        Ok(Probe::Ready { data, eof, error, anyway }) => (data, eof, error, anyway),
+        Ok(Probe::NotReady) => return Look::NotReady,
+        Err(_) => return Look::Gone,
     };
-    let nested = io.nested.as_ref().and_then(Weak::upgrade);
-    let data = nested.map_or(data, |nested| nested.pending() as i64);
-    if io.nested.is_some() && data == 0 {
-        return Look::NotReady;
+    if let Some(nested) = &io.nested {
+        data = nested.upgrade().map_or(0, |nested| nested.pending() as i64);
+        if data == 0 {
+            return Look::NotReady;
+        }
     }
     if asked.contains(NoteFlags::LOWAT) && data < least && !anyway {
         // Whatever comes in is told, but not all that goes out.
@@ -179,14 +234,33 @@ pub(super) fn look(
 }
 
 /// Runs the filter of a file: how far its end is.
-pub(super) fn look_at_file(io: &Io, asked: NoteFlags) -> Look {
-    let How::File { identity: before } = io.how else { return Look::Gone };
-    if identity(&io.source) != before {
+pub(super) fn look_at_file(io: &mut Io, asked: NoteFlags) -> Look {
+    if io.check().is_err() {
         return Look::Gone;
     }
-    match probe::ahead(&io.source, io.kind) {
+    let (Member::Host(held), Some(kind), How::File { ahead }) = (&io.source, io.kind, &mut io.how)
+    else {
+        return Look::Gone;
+    };
+    match probe::ahead(held, kind) {
         Err(_) => Look::Gone,
-        Ok(0) if !asked.contains(NoteFlags::FILE_POLL) && probe::is_file(io.kind) => Look::NotReady,
-        Ok(data) => Look::Ready { flags: KeventFlags::empty(), fflags: NoteFlags::empty(), data },
+        Ok(0) if !asked.contains(NoteFlags::FILE_POLL) && probe::is_file(kind) => {
+            *ahead = 0;
+            Look::NotReady
+        }
+        Ok(data) => {
+            *ahead = data;
+            Look::Ready { flags: KeventFlags::empty(), fflags: NoteFlags::empty(), data }
+        }
+    }
+}
+
+/// Whether a file that nobody watches has grown, or was moved away from its end.
+pub(super) fn has_grown(io: &mut Io, asked: NoteFlags) -> bool {
+    let How::File { ahead: before } = io.how else { return false };
+    match look_at_file(io, asked) {
+        Look::Ready { data, .. } => data > before || before == 0,
+        Look::Gone => true,
+        _ => false,
     }
 }

@@ -4,14 +4,14 @@ use std::io;
 use std::time::Instant;
 
 use super::error::{self, EBADF, EINVAL, ENOENT, system};
-use super::host::{Buffer, Host, Mode, Own};
+use super::host::{self, Buffer, Host, Mode, Own};
 use super::knote::{Knote, Knotes, What};
 use super::read_write::{self, How, Look};
 use super::timer::{self, Timer};
 use super::user;
-use crate::backend::{Key, check_source, identity};
+use crate::backend::Key;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
-use crate::source::Held;
+use crate::source::Member;
 use crate::timers::Timers;
 
 pub(super) struct State {
@@ -66,16 +66,16 @@ impl State {
             None if flags.contains(KeventFlags::ADD) => self.attach(own, change, source),
             None => {
                 if let Some(source) = &source {
-                    check_source(source)?;
+                    source.check()?;
                 }
                 Err(system(ENOENT))
             }
-            Some(key) if flags.contains(KeventFlags::DELETE) => self.end(own, key),
+            Some(key) if flags.contains(KeventFlags::DELETE) => self.end(key),
             Some(key) => match self.modify(key, change) {
                 // The number is another source's by now: the knote ended with the
                 // one that it was made for.
                 Err(error) if is_gone(&error) && source.is_some() => {
-                    let _ = self.end(own, key);
+                    let _ = self.end(key);
                     if error.raw_os_error() != Some(EBADF) && flags.contains(KeventFlags::ADD) {
                         self.attach(own, change, source)
                     } else {
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    fn attach(&mut self, own: &Own, change: &Kevent, source: Option<Held>) -> io::Result<()> {
+    fn attach(&mut self, own: &Own, change: &Kevent, source: Option<Member>) -> io::Result<()> {
         let key = self.knotes.reserve();
         match self.make(own, key, change, source) {
             Ok(knote) => {
@@ -110,7 +110,7 @@ impl State {
         own: &Own,
         key: Key,
         change: &Kevent,
-        source: Option<Held>,
+        source: Option<Member>,
     ) -> io::Result<Knote> {
         if let Some(source) = source {
             let mut knote = Knote::new(change, What::User { triggered: false });
@@ -196,19 +196,12 @@ impl State {
     }
 
     /// Ends a knote. An error: its descriptor was closed before.
-    fn end(&mut self, _own: &Own, key: Key) -> io::Result<()> {
+    fn end(&mut self, key: Key) -> io::Result<()> {
         let Some(knote) = self.knotes.remove(key) else { return Err(system(ENOENT)) };
         match knote.what {
             What::Io(mut io) => {
                 io.again.stop(&mut self.timers);
-                match io.how {
-                    How::Watched { .. } => self.host.forget(&io.source, knote.kevent.filter),
-                    How::File { identity: before } => {
-                        check_source(&io.source)?;
-                        let same = identity(&io.source) == before;
-                        if same { Ok(()) } else { Err(system(ENOENT)) }
-                    }
-                }
+                read_write::detach(&mut self.host, key, &io, knote.kevent.filter)
             }
             What::Timer(mut timer) => {
                 timer.stop(&mut self.timers);
@@ -219,7 +212,7 @@ impl State {
     }
 
     /// Reports what is queued, each knote once.
-    pub(super) fn take_queued(&mut self, own: &Own, events: &mut [Kevent]) -> usize {
+    pub(super) fn take_queued(&mut self, events: &mut [Kevent]) -> usize {
         let marker = self.knotes.marker();
         let mut taken = 0;
         while taken < events.len() {
@@ -231,11 +224,14 @@ impl State {
                     events[taken] =
                         kevent.with_flags(kevent.flags | flags).with_fflags(fflags).with_data(data);
                     taken += 1;
-                    self.reported(own, key);
+                    self.reported(key);
                 }
-                Look::NotReady | Look::TooLittle => knote.active = false,
+                Look::NotReady | Look::TooLittle => {
+                    knote.active = false;
+                    self.watch_file(key);
+                }
                 Look::Gone => {
-                    let _ = self.end(own, key);
+                    let _ = self.end(key);
                 }
             }
         }
@@ -243,10 +239,10 @@ impl State {
     }
 
     /// After a report: deletes, disables, clears or queues again.
-    fn reported(&mut self, own: &Own, key: Key) {
+    fn reported(&mut self, key: Key) {
         let Some(knote) = self.knotes.get_mut(key) else { return };
         if knote.is_oneshot() {
-            let _ = self.end(own, key);
+            let _ = self.end(key);
             return;
         }
         if knote.clears() {
@@ -270,6 +266,9 @@ impl State {
             }
         }
         self.knotes.enqueue(key);
+        if self.knotes.get(key).is_some_and(|knote| !knote.active && !knote.disabled) {
+            self.watch_file(key);
+        }
     }
 
     /// Reports what the host found.
@@ -304,7 +303,7 @@ impl State {
                     self.hush(key, false);
                     self.stop_looking(key);
                     if kevent.flags.intersects(KeventFlags::ONESHOT | KeventFlags::DISPATCH) {
-                        self.reported(own, key);
+                        self.reported(key);
                     }
                 }
                 Look::NotReady => self.hush(key, true),
@@ -315,7 +314,7 @@ impl State {
                     }
                 }
                 Look::Gone => {
-                    let _ = self.end(own, key);
+                    let _ = self.end(key);
                 }
             }
         }
@@ -323,6 +322,16 @@ impl State {
             self.exorcise(own);
         }
         taken
+    }
+
+    /// A file at its end, or one that was reported and clears: where nobody tells
+    /// when it grows, somebody has to look.
+    fn watch_file(&mut self, key: Key) {
+        if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
+            if matches!(io.how, How::File { .. }) {
+                io.again.later(&mut self.timers, key);
+            }
+        }
     }
 
     fn stop_looking(&mut self, key: Key) {
@@ -355,26 +364,19 @@ impl State {
             .knotes
             .iter()
             .filter(|(_, knote)| match &knote.what {
-                What::Io(io) if matches!(io.how, How::Watched { .. }) => {
-                    !self.host.is_same(&io.source, knote.kevent.filter)
-                }
+                What::Io(io) => !io.is_same(&self.host, knote.kevent.filter),
                 _ => false,
             })
             .map(|(key, _)| key)
             .collect();
         for key in gone {
-            let _ = self.end(own, key);
+            let _ = self.end(key);
         }
         let live = self.knotes.iter().filter_map(|(key, knote)| {
             let What::Io(io) = &knote.what else { return None };
-            let How::Watched { quiet } = io.how else { return None };
-            let Held::Fd(fd) = io.source;
-            let mode = match knote.disabled {
-                true => Mode::Off,
-                false if quiet || knote.clears() => Mode::Edge,
-                false => Mode::Level,
-            };
-            Some((key, fd, Some((knote.kevent.filter, mode))))
+            let watched = matches!(io.how, How::Watched { .. });
+            let mode = read_write::present_mode(knote);
+            watched.then_some((key, &io.source, knote.kevent.filter, mode))
         });
         // Without descriptors or memory for it the ghosts stay, and are tried again.
         let _ = self.host.rebuild(own, live);
@@ -394,8 +396,14 @@ impl State {
             match &mut knote.what {
                 What::Io(io) => {
                     io.again.now();
-                    // If it was closed meanwhile, it is gone anyway.
-                    let _ = read_write::arm(&mut self.host, key, knote);
+                    if matches!(io.how, How::Watched { .. }) {
+                        // If it was closed meanwhile, it is gone anyway.
+                        let _ = read_write::arm(&mut self.host, key, knote);
+                    } else if read_write::has_grown(io, knote.asked) {
+                        self.knotes.activate(key);
+                    } else {
+                        io.again.later(&mut self.timers, key);
+                    }
                 }
                 _ => {
                     if timer::expired(knote, now) {
@@ -409,28 +417,7 @@ impl State {
     /// How many events wait to be taken. Takes none.
     pub(super) fn pending(&mut self) -> usize {
         self.harvest();
-        let mut pending = self.knotes.queued();
-        let mut buffer = self.host.buffer();
-        if self.host.look(&mut buffer, self.knotes.len() + Host::OWN).is_ok() {
-            for (key, said) in buffer.events() {
-                if self.host.take_own(key) {
-                    continue;
-                }
-                let Some(knote) = self.knotes.get_mut(key) else { continue };
-                let (filter, asked, least) = (knote.kevent.filter, knote.asked, knote.argument);
-                let What::Io(io) = &knote.what else { continue };
-                let look = read_write::look(&self.host, io, filter, asked, least, said);
-                if !knote.disabled && matches!(look, Look::Ready { .. }) {
-                    pending += 1;
-                    if knote.clears() {
-                        // The look has taken it.
-                        let _ = read_write::arm(&mut self.host, key, knote);
-                    }
-                }
-            }
-        }
-        self.host.keep(buffer);
-        pending
+        self.knotes.queued() + host::pending(self)
     }
 }
 
@@ -438,17 +425,16 @@ impl State {
 fn run(knote: &mut Knote) -> Look {
     let report = |fflags, data| Look::Ready { flags: KeventFlags::empty(), fflags, data };
     let Kevent { data, fflags, .. } = knote.kevent;
-    match &knote.what {
+    let oneshot = knote.is_oneshot();
+    match &mut knote.what {
         What::Io(io) => match io.how {
             How::File { .. } => read_write::look_at_file(io, knote.asked),
             // Forced.
             How::Watched { .. } => report(fflags, data),
         },
-        What::User { triggered } if *triggered || knote.is_oneshot() => {
-            report(knote.asked, knote.argument)
-        }
+        What::User { triggered } if *triggered || oneshot => report(knote.asked, knote.argument),
         What::User { .. } => Look::NotReady,
-        What::Timer(_) if data > 0 || knote.is_oneshot() => report(NoteFlags::empty(), data),
+        What::Timer(_) if data > 0 || oneshot => report(NoteFlags::empty(), data),
         What::Timer(_) => Look::NotReady,
     }
 }

@@ -3,8 +3,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Shared;
-use super::host::Own;
+use super::super::Shared;
+use super::Own;
 use crate::backend::process;
 
 struct Registry {
@@ -18,7 +18,7 @@ struct Registry {
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { all: Vec::new(), full: 0, parked: Vec::new() });
 
-pub(super) fn enter(shared: &Arc<Shared>) {
+pub(in crate::emulate::kqueue) fn enter(shared: &Arc<Shared>) {
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     // Its descriptor was closed since, by whoever had it.
     registry.parked.retain(|(number, shared)| is(*number, shared));
@@ -29,13 +29,13 @@ pub(super) fn enter(shared: &Arc<Shared>) {
     registry.all.push(Arc::downgrade(shared));
 }
 
-pub(super) fn park(own: &Own, shared: Arc<Shared>) {
+pub(in crate::emulate::kqueue) fn park(own: &Own, shared: Arc<Shared>) {
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     registry.parked.push((own.0.as_raw_fd(), shared));
 }
 
 /// The kqueue whose descriptor this is, or a duplicate of it.
-pub(super) fn find(own: &Own) -> Option<Arc<Shared>> {
+pub(in crate::emulate::kqueue) fn find(own: &Own) -> Option<Arc<Shared>> {
     let number = own.0.as_raw_fd();
     let found = find_number(number)?;
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,225 @@
+//! The host of a kqueue where it has no descriptor: a set of the backend.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use super::Shared;
+use super::error::{self, EINVAL, system};
+use super::state::State;
+use crate::backend::probe::Kind;
+use crate::backend::{self, Added, Backend, Key, Scan};
+use crate::flags::PollFlags;
+use crate::kevent::Filter;
+use crate::source::Member;
+use crate::timeout::Until;
+
+/// The set, by which others wait for the kqueue.
+pub(super) type Own = Arc<Scan>;
+
+/// How many events of its own come beside those of knotes.
+pub(super) const OWN: usize = 1;
+
+/// How the host is to tell of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Level,
+    Edge,
+    /// Not at all.
+    Off,
+}
+
+pub(super) struct Host {
+    set: Arc<Scan>,
+    woken: bool,
+    /// What was said to those who wait for it.
+    published: (bool, Option<Instant>),
+    buffers: Vec<Buffer>,
+}
+
+/// Where a wait puts what it found.
+#[derive(Default)]
+pub(super) struct Buffer(<Scan as Backend>::Buffer);
+
+impl Buffer {
+    pub(super) fn events(&self) -> impl Iterator<Item = (Key, PollFlags)> {
+        Scan::events(&self.0)
+    }
+}
+
+/// What to wait on without the lock.
+pub(super) struct Waiter {
+    set: Arc<Scan>,
+    pub(super) generation: u64,
+}
+
+/// A kqueue's number as a set.
+pub(super) struct Mark(u64);
+
+fn wanted(filter: Filter, mode: Mode) -> (PollFlags, backend::Mode) {
+    let want = super::read_write::want(filter);
+    match mode {
+        Mode::Level => (want, backend::Mode::Level),
+        Mode::Edge => (want, backend::Mode::Edge),
+        Mode::Off => (PollFlags::empty(), backend::Mode::Level),
+    }
+}
+
+/// The kqueues of this process, by their numbers as sets.
+static ALL: Mutex<BTreeMap<u64, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+
+pub(super) fn enter(shared: &Arc<Shared>) {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.insert(shared.mark.0, Arc::downgrade(shared));
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        ALL.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+pub(super) fn close(_own: Own) -> io::Result<()> {
+    Ok(())
+}
+
+impl Host {
+    /// A number that is another source's is told apart by us, if at all.
+    pub(super) const TELLS_APART: bool = false;
+
+    pub(super) fn new() -> io::Result<(Own, Host)> {
+        let set = Arc::new(Scan::new()?);
+        let own = Arc::clone(&set);
+        let host = Host { set, woken: false, published: (false, None), buffers: Vec::new() };
+        Ok((own, host))
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.set.id())
+    }
+
+    pub(super) fn watch(
+        &mut self,
+        _own: &Own,
+        key: Key,
+        source: &Member,
+        filter: Filter,
+        mode: Mode,
+    ) -> io::Result<Added> {
+        let (want, mode) = wanted(filter, mode);
+        self.set.add(key, source, want, mode)
+    }
+
+    pub(super) fn change(
+        &mut self,
+        key: Key,
+        source: &Member,
+        filter: Filter,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let (want, mode) = wanted(filter, mode);
+        self.set.modify(key, source, want, mode)
+    }
+
+    pub(super) fn forget(&mut self, key: Key, source: &Member, _filter: Filter) -> io::Result<()> {
+        self.set.delete(key, source)
+    }
+
+    pub(super) fn is_same(&self, _source: &Member, _filter: Filter) -> bool {
+        true
+    }
+
+    /// A source that is a kqueue itself.
+    pub(super) fn nested(
+        &self,
+        source: &Member,
+        _kind: Option<Kind>,
+        filter: Filter,
+    ) -> io::Result<Option<Weak<Shared>>> {
+        let Member::Set(_, id) = source else { return Ok(None) };
+        if *id == self.set.id() {
+            return Err(system(EINVAL));
+        }
+        if filter == Filter::Write {
+            return Err(error::refused(filter, "a set is not written to"));
+        }
+        let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(all.get(id).map(Weak::clone))
+    }
+
+    /// Nothing stays behind in a host that keeps nothing.
+    pub(super) fn is_haunted(&self) -> bool {
+        false
+    }
+
+    pub(super) fn rebuild<'a>(
+        &mut self,
+        _own: &Own,
+        _live: impl Iterator<Item = (Key, &'a Member, Filter, Mode)>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn waiter(&self) -> Waiter {
+        Waiter { set: Arc::clone(&self.set), generation: 0 }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        0
+    }
+
+    pub(super) fn buffer(&mut self) -> Buffer {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    pub(super) fn keep(&mut self, buffer: Buffer) {
+        self.buffers.push(buffer);
+    }
+
+    /// Takes note of an event of the kqueue's own; false if it is none.
+    pub(super) fn take_own(&mut self, key: Key) -> bool {
+        key == Key::WAKE
+    }
+
+    /// Ends a wait, if somebody was kicked, and tells those who wait for this kqueue
+    /// what is in its queue, and from when on there will be something.
+    pub(super) fn settle(
+        &mut self,
+        kicked: bool,
+        exposed: bool,
+        queued: bool,
+        at: Option<Instant>,
+    ) -> bool {
+        if kicked && !self.woken {
+            self.woken = self.set.wake().is_ok();
+        }
+        self.woken &= kicked;
+        let published = (queued, at);
+        if exposed && self.published != published && self.set.publish(queued, at).is_ok() {
+            self.published = published;
+        }
+        false
+    }
+}
+
+/// How many of the sources of a kqueue are ready. Takes none.
+pub(super) fn pending(state: &mut State) -> usize {
+    let host = &state.host;
+    let queued = usize::from(host.published.0);
+    host.set.peek_count().map_or(0, |count| count.saturating_sub(queued))
+}
+
+impl Waiter {
+    /// Waits for at most `most` events.
+    pub(super) fn wait(
+        &self,
+        _own: &Own,
+        out: &mut Buffer,
+        most: usize,
+        _write_first: bool,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        self.set.wait(&mut out.0, most, until)
+    }
+}

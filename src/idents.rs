@@ -1,0 +1,92 @@
+//! The ident of a source that is no descriptor: a number by which a
+//! [`Kevent`](crate::Kevent) names it, and by which it is found again.
+//!
+//! Only what was named is here, and weakly: a source ends with its owner.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+use crate::backend::NetSocket;
+use crate::backend::Scan;
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+use crate::pollable::{Pollable, WeakPollable};
+use crate::source::{Held, Member, Source};
+
+enum Named {
+    Set(Weak<Scan>),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Pollable(WeakPollable),
+    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    Socket(Weak<dyn NetSocket>),
+}
+
+impl Named {
+    fn get(&self) -> Option<Member> {
+        match self {
+            Named::Set(set) => set.upgrade().map(|set| Member::Set(Arc::downgrade(&set), set.id())),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Named::Pollable(pollable) => {
+                Pollable::upgrade(pollable).map(|pollable| Member::Host(Held::Pollable(pollable)))
+            }
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            Named::Socket(socket) => {
+                socket.upgrade().map(|socket| Member::Host(Held::NetSocket(socket)))
+            }
+        }
+    }
+}
+
+struct Table {
+    named: BTreeMap<usize, Named>,
+    /// When to forget those that are gone.
+    full: usize,
+}
+
+static TABLE: Mutex<Table> = Mutex::new(Table { named: BTreeMap::new(), full: 64 });
+
+// Where the numbers of others begin. Descriptors are below 2^31, sets at it.
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+const SOCKETS: usize = 5 << 29;
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+const POLLABLES: usize = 3 << 30;
+
+/// The ident of a source.
+pub(crate) fn ident(source: Source<'_>) -> usize {
+    let (ident, named) = match source.hold() {
+        Member::Set(set, id) => (id as usize, Named::Set(set)),
+        #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+        Member::Host(Held::Pollable(pollable)) => {
+            (POLLABLES + pollable.handle() as usize, Named::Pollable(pollable.downgrade()))
+        }
+        #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+        Member::Host(Held::NetSocket(socket)) => {
+            (SOCKETS + socket.name() as usize, Named::Socket(Arc::downgrade(&socket)))
+        }
+        Member::Host(held) => return held.raw().number() as usize,
+    };
+    let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if table.named.len() >= table.full {
+        table.named.retain(|_, named| named.get().is_some());
+        table.full = 2 * table.named.len() + 64;
+    }
+    table.named.insert(ident, named);
+    ident
+}
+
+/// The source with this ident, if there can be one.
+pub(crate) fn source(ident: usize) -> Option<Member> {
+    let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(named) = table.named.get(&ident) {
+        return named.get();
+    }
+    cfg_if::cfg_if! {
+        if #[cfg(any(unix, target_os = "wasi"))] {
+            i32::try_from(ident).ok().map(|fd| Member::Host(Held::Fd(fd)))
+        } else if #[cfg(windows)] {
+            Some(Member::Host(Held::Socket(ident as std::os::windows::io::RawSocket)))
+        } else {
+            None
+        }
+    }
+}
