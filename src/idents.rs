@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::backend::NetSocket;
 use crate::backend::Scan;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-use crate::pollable::{Pollable, WeakPollable};
+use crate::pollable::WeakPollable;
+#[allow(unused_imports, reason = "where there is no host, nothing is held")]
 use crate::source::{Held, Member, Source};
 
 enum Named {
@@ -27,7 +28,7 @@ impl Named {
             Named::Set(set) => set.upgrade().map(|set| Member::Set(Arc::downgrade(&set), set.id())),
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
             Named::Pollable(pollable) => {
-                Pollable::upgrade(pollable).map(|pollable| Member::Host(Held::Pollable(pollable)))
+                pollable.upgrade().map(|pollable| Member::Host(Held::Pollable(pollable)))
             }
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
             Named::Socket(socket) => {
@@ -74,6 +75,7 @@ pub(crate) fn ident(source: Source<'_>) -> usize {
     ident
 }
 
+#[allow(dead_code, reason = "a kernel's kqueue finds descriptors itself")]
 /// The source with this ident, if there can be one.
 pub(crate) fn source(ident: usize) -> Option<Member> {
     let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);

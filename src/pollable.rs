@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "a constructor that only the caller can vouch for")]
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use wasip2::io::poll::Pollable as HostPollable;
 
@@ -36,6 +36,15 @@ use crate::source::{AsSource, Source};
 #[derive(Clone)]
 pub struct Pollable(Arc<HostPollable>);
 
+/// A pollable that may be gone.
+pub(crate) struct WeakPollable(Weak<HostPollable>);
+
+impl WeakPollable {
+    pub(crate) fn upgrade(&self) -> Option<Pollable> {
+        self.0.upgrade().map(Pollable)
+    }
+}
+
 impl Pollable {
     /// Takes over a handle that the component has, as from another language.
     ///
@@ -46,6 +55,11 @@ impl Pollable {
     pub unsafe fn from_handle(handle: u32) -> Pollable {
         // SAFETY: the caller says so.
         Pollable(Arc::new(unsafe { HostPollable::from_handle(handle) }))
+    }
+
+    /// What does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakPollable {
+        WeakPollable(Arc::downgrade(&self.0))
     }
 
     /// Its handle. It stays this pollable's.

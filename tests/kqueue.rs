@@ -44,8 +44,11 @@ mod errno {
     pub const ENOENT: i32 = 2;
     #[cfg(target_os = "wasi")]
     pub const ENOENT: i32 = 44;
-    #[cfg(any(unix, windows))]
+    #[cfg(unix)]
     pub const EBADF: i32 = 9;
+    /// WSAENOTSOCK.
+    #[cfg(windows)]
+    pub const EBADF: i32 = 10038;
     #[cfg(target_os = "wasi")]
     pub const EBADF: i32 = 8;
     #[cfg(any(unix, windows))]

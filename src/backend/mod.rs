@@ -240,7 +240,7 @@ cfg_if::cfg_if! {
     } else if #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))] {
         mod wasi_io;
         pub(crate) use wasi_io::{
-            PollableList as HostList, NOT_OPEN, SignalSet, Socket, Wake, check_source, is_file,
+            NetSocket, PollableList as HostList, NOT_OPEN, SignalSet, Socket, Wake, check_source, is_file,
         };
         #[cfg(all(feature = "net", target_env = "p1"))]
         pub(crate) use wasi_io::{tcp, udp};

@@ -380,6 +380,7 @@ impl Scan {
     ///
     /// `pending`: the set's owner has something to tell that is not in the set;
     /// `at`: it will have.
+    #[allow(dead_code, reason = "for sets with timers")]
     pub(crate) fn publish(&self, pending: bool, at: Option<Instant>) -> io::Result<()> {
         let mut state = self.lock();
         (state.pending, state.pending_at) = (pending, at);

@@ -9,7 +9,7 @@ use super::knote::{Knote, Knotes, What};
 use super::read_write::{self, How, Look};
 use super::timer::{self, Timer};
 use super::user;
-use crate::backend::Key;
+use crate::backend::{Key, NOT_OPEN};
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::Member;
 use crate::timers::Timers;
@@ -76,7 +76,7 @@ impl State {
                 // one that it was made for.
                 Err(error) if is_gone(&error) && source.is_some() => {
                     let _ = self.end(key);
-                    if error.raw_os_error() != Some(EBADF) && flags.contains(KeventFlags::ADD) {
+                    if !is_closed(&error) && flags.contains(KeventFlags::ADD) {
                         self.attach(own, change, source)
                     } else {
                         Err(error)
@@ -439,7 +439,13 @@ fn run(knote: &mut Knote) -> Look {
     }
 }
 
-/// The error of a descriptor that is not what was registered any more.
+/// The error of a number that is not what was registered any more.
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(EBADF | ENOENT))
+    let number = crate::error::os_error(error);
+    number == Some(ENOENT) || is_closed(error)
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    let number = crate::error::os_error(error);
+    number == Some(EBADF) || number == Some(NOT_OPEN)
 }
