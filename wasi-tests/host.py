@@ -47,6 +47,7 @@ class Descriptor:
     lag: float = 0
     asked: float = NEVER
     data: int = 0  # bytes that a read takes; then it is not ready any more
+    more: int = 0  # bytes that come behind them
 
     def ready(self, which, now):
         at = self.read if which == READ else self.write
@@ -345,9 +346,11 @@ class Embedding:
                 return BADF
             if fd.ready(READ, host.now) > host.now:
                 raise Misuse("a read that blocks")
-            got, fd.data = fd.data, 0
+            got, fd.data, fd.more = fd.data, fd.more, 0
             if got:
-                fd.read, fd.asked = NEVER, NEVER
+                fd.asked = NEVER
+            if not fd.data:
+                fd.read = NEVER
             memory.write(caller, struct.pack("<I", got), nread & 0xFFFFFFFF)
             return SUCCESS
 

@@ -280,6 +280,13 @@ def test_standard_input_that_must_be_asked_first_is_ready(run, timeout):
     assert result.all("poll") == ["0=IN", ""]
 
 
+def test_standard_input_that_must_be_asked_first_is_ready_again(run):
+    # Its second bytes are there when the first are read; a wait in between finds none.
+    stdin = readable(type=CHARACTER, lag=50_000, data=10, more=10)
+    result = run({}, {0: stdin}, "reg:0:IN", "poll:0", "read:0", "poll:0", "read:0", "poll:0")
+    assert result.all("poll") == ["0=IN", "0=IN", ""]
+
+
 @pytest.mark.parametrize("timeout", ["0", "100", "none"])
 def test_standard_input_that_must_be_asked_first_is_ready_beside_another(run, timeout):
     stdin = readable(type=CHARACTER, lag=50_000, data=10)

@@ -24,6 +24,9 @@ pub(super) const SLEEPS: u16 = 64;
 /// It keeps silent about descriptors that are not open, or worse.
 pub(super) const HIDES_CLOSED: u16 = 128;
 
+/// A wait for one source ended before the clock.
+pub(super) const WAKES_FOR_ONE: u16 = 1024;
+
 /// It was asked about a descriptor that cannot be open.
 pub(super) const TRIED_CLOSED: u16 = 256;
 /// It was asked whether standard output is ready at once.

@@ -72,6 +72,9 @@ impl OneoffList {
 
     /// Whether the host can be asked everything at once, for any time.
     pub(super) fn trusts_host(&self) -> bool {
+        if self.asked.len() == 1 {
+            return known::any(known::WAKES_FOR_ANY | known::WAKES_FOR_ONE);
+        }
         known::all(known::WAKES_FOR_ANY) && (self.doubled == 0 || known::all(known::TELLS_BOTH))
     }
 
@@ -103,17 +106,22 @@ impl OneoffList {
             None => Some(*turn),
             Some(left) => Some(left.max(shortest()).min(*turn)),
         };
-        let begin = Instant::now();
+        let begin = this.map(|_| Instant::now());
         let told = self.ask(this)?;
-        let took = begin.elapsed();
-        let early = this.is_none_or(|this| took + COARSE <= this);
-        let late = this.is_some_and(|this| this > COARSE && took + MILLISECOND >= this);
+        let took = begin.map_or(Duration::ZERO, |begin| begin.elapsed());
         *turn = (*turn * 2).min(self.turns().1);
 
+        // By the time that it took, not by the clock's event.
+        let early = this.is_none_or(|this| took + COARSE <= this);
+        let late = this.is_some_and(|this| this > COARSE && took + MILLISECOND >= this);
         let sources = self.told(told).count();
+        if asked == 1 && sources > 0 && this.is_some() && early {
+            known::learn(known::WAKES_FOR_ONE);
+            known::forget(known::SLEEPS);
+        }
         if sources > 0 && sources < asked && early {
             known::learn(known::WAKES_FOR_ANY);
-            known::forget(known::WAITS_FOR_ALL);
+            known::forget(known::WAITS_FOR_ALL | known::SLEEPS);
         }
         if sources > 0 && late {
             known::learn(if asked == 1 { known::SLEEPS } else { known::WAITS_FOR_ALL });
@@ -191,7 +199,7 @@ impl OneoffList {
     fn ask_alone(&mut self, at: usize, direction: usize) -> Result<usize, Errno> {
         let fd = self.descriptors[at].fd;
         let one = host::subscription(fd, at as u32, direction);
-        host::poll(&[one, host::clock(shortest())], &mut self.events)
+        host::poll(&[one, host::clock(Duration::ZERO)], &mut self.events)
     }
 
     /// Asks for the second directions once more, without the first ones.
@@ -229,10 +237,10 @@ impl OneoffList {
     #[cold]
     pub(super) fn ask_again(&mut self) {
         let time = if self.fresh { READING } else { shortest() };
+        if time.is_zero() {
+            return;
+        }
         for _ in 0..3 {
-            if time.is_zero() {
-                return;
-            }
             let begin = Instant::now();
             let told = self.ask(Some(time)).map_or(0, |told| self.believe(told));
             if told > 0 {
@@ -291,7 +299,7 @@ impl OneoffList {
             return Ok(());
         }
         let asked = self.asked.len();
-        host::poll(&[host::clock(shortest())], &mut self.events).map_err(host::error)?;
+        host::poll(&[host::clock(Duration::ZERO)], &mut self.events).map_err(host::error)?;
         for at in 0..self.descriptors.len() {
             for direction in [READ, WRITE] {
                 if self.descriptors[at].at[direction] != NOWHERE {
