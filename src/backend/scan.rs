@@ -204,14 +204,24 @@ impl State {
         first: usize,
     ) {
         let begin = out.len();
-        let most = most.saturating_sub(begin);
+        let mut room = most.saturating_sub(begin);
         // Too much for the buffer: begin after what was told last.
-        let cursor = if ready > most { self.cursor } else { 0 };
-        let entry = |(at, flags): (usize, _)| (self.slots[at].key(at), flags);
-        out.extend(self.told(first).skip_while(|(at, _)| *at < cursor).take(most).map(entry));
-        if cursor > 0 {
-            let more = most - (out.len() - begin);
-            out.extend(self.told(first).take_while(|(at, _)| *at < cursor).take(more).map(entry));
+        let cursor = if ready > room { self.cursor } else { 0 };
+        let mut take = |(at, flags): (usize, PollFlags)| {
+            // What was closed is no event.
+            if !flags.contains(PollFlags::NVAL) {
+                if room == 0 {
+                    return false;
+                }
+                room -= 1;
+            }
+            out.push((self.slots[at].key(at), flags));
+            true
+        };
+        let from_cursor = self.told(first).skip_while(|(at, _)| *at < cursor);
+        if from_cursor.map(&mut take).all(|taken| taken) && cursor > 0 {
+            let wrapped = self.told(first).take_while(|(at, _)| *at < cursor);
+            wrapped.map(&mut take).all(|taken| taken);
         }
         let mut now = None;
         for &(key, flags) in &out[begin..] {

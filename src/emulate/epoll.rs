@@ -193,34 +193,67 @@ impl EmulatedEpoll {
             if let Err(error) = self.set.wait(&mut found, events.len(), until) {
                 break Err(error);
             }
-            let (ready, passed_over) = self.take(&found, events);
-            // What was passed over took the place of something else.
-            if ready > 0 || (!passed_over && until.deadline.passed()) {
-                break Ok(ready);
+            let mut taken = 0;
+            let passed_over = self.take(&found, events, &mut taken, &[]);
+            if passed_over && taken < events.len() {
+                // It took the place of something else.
+                match self.fill_up(&mut found, events, &mut taken) {
+                    Err(error) if taken == 0 => break Err(error),
+                    _ => {}
+                }
+            }
+            if taken > 0 || until.deadline.passed() {
+                break Ok(taken);
             }
         };
         buffers().push(found);
         waited
     }
 
-    /// Makes events of what the backend found: how many, and whether something
-    /// was not worth one.
-    fn take(&self, found: &Buffer, events: &mut [EpollEvent]) -> (usize, bool) {
+    /// Looks for more.
+    #[cold]
+    fn fill_up(
+        &self,
+        found: &mut Buffer,
+        events: &mut [EpollEvent],
+        taken: &mut usize,
+    ) -> io::Result<()> {
+        let mut before: Vec<Key> = HostBackend::events(found).map(|(key, _)| key).collect();
+        loop {
+            self.set.wait(found, events.len(), Until::NOW)?;
+            if !self.take(found, events, taken, &before) || *taken == events.len() {
+                return Ok(());
+            }
+            before.extend(HostBackend::events(found).map(|(key, _)| key));
+        }
+    }
+
+    /// Makes events of what the backend found, but for those of `before`. Whether
+    /// something was not worth one.
+    fn take(
+        &self,
+        found: &Buffer,
+        events: &mut [EpollEvent],
+        taken: &mut usize,
+        before: &[Key],
+    ) -> bool {
         let mut table = self.table();
-        let mut room = events.iter_mut();
-        let (mut taken, mut passed_over) = (0, false);
+        let mut passed_over = false;
         for (key, flags) in HostBackend::events(found) {
+            if before.contains(&key) {
+                continue;
+            }
             let Some(entry) = table.get(key) else {
                 // Late news.
                 passed_over = true;
                 continue;
             };
             // Closed, or the number is another source's: the registration ended.
-            let stale = flags.contains(PollFlags::NVAL)
-                || (!HostBackend::CAPS.identity && entry.source.identity() != entry.identity);
-            if stale {
+            let closed = flags.contains(PollFlags::NVAL);
+            if closed || (!HostBackend::CAPS.identity && entry.source.identity() != entry.identity)
+            {
                 self.end(&mut table, key);
-                passed_over = true;
+                passed_over |= !closed;
                 continue;
             }
             let flags = flags.to_epoll() & (entry.flags | UNASKED);
@@ -228,11 +261,11 @@ impl EmulatedEpoll {
                 passed_over = true;
                 continue;
             }
-            let Some(event) = room.next() else { break };
+            let Some(event) = events.get_mut(*taken) else { break };
             *event = EpollEvent::new(flags, entry.data);
-            taken += 1;
+            *taken += 1;
         }
-        (taken, passed_over)
+        passed_over
     }
 }
 
