@@ -64,6 +64,9 @@ struct State {
 struct Slot {
     generation: u32,
     source: Member,
+    /// What tells the source from another one with its number. Front ends look at
+    /// that themselves; here it is for those who ask about the set.
+    identity: Option<(u64, u64)>,
     want: PollFlags,
     mode: Mode,
     /// It is in the list.
@@ -77,8 +80,16 @@ struct Slot {
     fires: bool,
 }
 
+struct Put {
+    key: Key,
+    source: Member,
+    identity: Option<(u64, u64)>,
+    want: PollFlags,
+    mode: Mode,
+}
+
 enum Change {
-    Put { key: Key, source: Member, want: PollFlags, mode: Mode },
+    Put(Put),
     Vacate { key: Key },
     Rearm { key: Key },
 }
@@ -106,7 +117,7 @@ impl Slot {
 impl State {
     fn apply(&mut self, change: Change, first: usize) {
         match change {
-            Change::Put { key, source, want, mode } => self.put(key, source, want, mode, first),
+            Change::Put(put) => self.put(put, first),
             Change::Vacate { key } => {
                 if self.is_live(key) {
                     self.vacate(key.slot(), first);
@@ -124,7 +135,8 @@ impl State {
         self.slots.get(key.slot()).is_some_and(|slot| slot.generation == key.generation())
     }
 
-    fn put(&mut self, key: Key, source: Member, want: PollFlags, mode: Mode, first: usize) {
+    fn put(&mut self, put: Put, first: usize) {
+        let Put { key, source, identity, want, mode } = put;
         let at = key.slot();
         let listed = !want.is_empty();
         let is_set = matches!(source, Member::Set(..));
@@ -140,8 +152,18 @@ impl State {
         let generation = key.generation();
         let edge = Edge::default();
         let found = (self.look, PollFlags::empty());
-        let slot =
-            Slot { generation, source, want, mode, listed, edge, quiet, found, fires: false };
+        let slot = Slot {
+            generation,
+            source,
+            identity,
+            want,
+            mode,
+            listed,
+            edge,
+            quiet,
+            found,
+            fires: false,
+        };
         match self.slots.get_mut(at) {
             Some(old) => *old = slot,
             None => self.slots.push(slot),
@@ -308,6 +330,11 @@ impl Scan {
         state.observers.iter().try_for_each(|observer| observer.wake())
     }
 
+    fn put(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
+        let identity = source.identity();
+        self.change(Change::Put(Put { key, source: source.clone(), identity, want, mode }))
+    }
+
     /// The lock, when no other thread has the list. `None`: the time was up first.
     /// Whoever does not want to wait gets it from one who does.
     fn turn(&self, deadline: &mut Deadline) -> io::Result<Option<MutexGuard<'_, State>>> {
@@ -411,9 +438,11 @@ impl Scan {
         let mut found = 0;
         let mut closed = Vec::new();
         for (at, flags) in state.told(self.first) {
-            match flags.contains(PollFlags::NVAL) {
-                true => closed.push(at),
-                false => found += 1,
+            let slot = &state.slots[at];
+            if flags.contains(PollFlags::NVAL) || slot.source.identity() != slot.identity {
+                closed.push(at);
+            } else {
+                found += 1;
             }
         }
         for at in closed {
@@ -517,13 +546,12 @@ impl Backend for Scan {
                 return Err(io::Error::from_raw_os_error(error));
             }
         }
-        self.change(Change::Put { key, source: source.clone(), want, mode })?;
-        Ok(Added::Watched)
+        self.put(key, source, want, mode).map(|()| Added::Watched)
     }
 
     fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
         source.check()?;
-        self.change(Change::Put { key, source: source.clone(), want, mode })
+        self.put(key, source, want, mode)
     }
 
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {

@@ -39,6 +39,7 @@ fn flags() -> impl Strategy<Value = u32> {
         1 => Just(1 << 29),
         2 => Just(1 << 28),
         1 => Just(1 << 28 | 1 << 31),
+        1 => Just(1 << 28 | 1 << 29),
         1 => Just(1 << 28 | 1 << 30),
     ];
     let some = (any::<u16>(), any::<u16>()).prop_map(|(one, other)| {
@@ -86,13 +87,85 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What random steps seldom come to: each is a few that belong together.
+fn scene() -> impl Strategy<Value = Vec<Op>> {
+    let slot = || 0..SLOTS;
+    let kind = || prop::sample::select(&Kind::ALL[..]);
+    let set = || 0..3u8;
+    let two = (slot(), 1..SLOTS).prop_map(|(slot, on)| (slot, (slot + on) % SLOTS));
+    let two = || two.clone();
+    let exclusive = prop_oneof![Just(1u32 << 28), Just(1 << 28 | 1), Just(1 << 28 | 1 << 29)];
+    let begin = |slot, kind, flags| [Op::Make { slot, kind }, Op::Add { set: 0, slot, flags }];
+
+    // A loop, or a set in a set with something in it.
+    let nested = (two(), slot(), flags(), flags()).prop_map(move |((one, other), member, f, g)| {
+        vec![
+            Op::Make { slot: one, kind: Kind::Set },
+            Op::Make { slot: other, kind: Kind::Set },
+            Op::Add { set: 0, slot: one, flags: f },
+            Op::Add { set: one + 1, slot: other, flags: f },
+            Op::Add { set: other + 1, slot: one, flags: g },
+            Op::Add { set: other + 1, slot: member, flags: g },
+            Op::Wait { set: 0, most: 8 },
+        ]
+    });
+    let closed = (set(), slot(), kind(), flags()).prop_map(|(set, slot, kind, flags)| {
+        vec![
+            Op::Make { slot, kind },
+            Op::Close { slot },
+            Op::Add { set, slot, flags },
+            Op::Modify { set, slot, flags },
+            Op::Delete { set, slot },
+        ]
+    });
+    let exclusive =
+        (slot(), kind(), exclusive, flags()).prop_map(move |(slot, kind, only, flags)| {
+            let [make, add] = begin(slot, kind, only | flags);
+            let right = Op::Add { set: 0, slot, flags: only };
+            vec![make, add, right, Op::Modify { set: 0, slot, flags }]
+        });
+    let with = |kinds: &'static [Kind], then: fn(u8) -> Vec<Op>| {
+        (slot(), prop::sample::select(kinds), flags()).prop_map(move |(slot, kind, flags)| {
+            let mut ops = begin(slot, kind, flags).to_vec();
+            ops.extend(then(slot));
+            ops.push(Op::Wait { set: 0, most: 8 });
+            ops
+        })
+    };
+    let urgent = with(&[Kind::Tcp], |slot| vec![Op::Urgent { slot }]);
+    let urgent = urgent.prop_map(|mut ops| {
+        if let Op::Add { flags, .. } = &mut ops[1] {
+            *flags |= 2;
+        }
+        ops
+    });
+    let shut = (
+        with(&[Kind::Listener, Kind::TcpFresh, Kind::Udp, Kind::Datagram], |_| Vec::new()),
+        prop::collection::vec(0..3u8, 1..3),
+    )
+        .prop_map(|(mut ops, hows)| {
+            if let Op::Make { slot, .. } = ops[0] {
+                for how in hows {
+                    ops.insert(2, Op::Shut { slot, how });
+                }
+            }
+            ops
+        });
+    let unread = with(&[Kind::Stream, Kind::Tcp, Kind::TcpHalfClosed], |slot| {
+        vec![Op::Fill { slot }, Op::ClosePeer { slot }]
+    });
+    prop_oneof![3 => nested, 3 => closed, 2 => exclusive, 1 => urgent, 2 => shut, 1 => unread]
+}
+
 /// A sequence begins with something to work on.
 fn sequence() -> impl Strategy<Value = Vec<Op>> {
     let kind = prop::sample::select(&Kind::ALL[..]);
-    let begin = (0..SLOTS, kind, flags())
-        .prop_map(|(slot, kind, flags)| [Op::Make { slot, kind }, Op::Add { set: 0, slot, flags }]);
-    (prop::collection::vec(begin, 1..4), prop::collection::vec(op(), 1..40))
-        .prop_map(|(begin, then)| begin.concat().into_iter().chain(then).collect())
+    let begin = (0..SLOTS, kind, flags()).prop_map(|(slot, kind, flags)| {
+        vec![Op::Make { slot, kind }, Op::Add { set: 0, slot, flags }]
+    });
+    let then = prop_oneof![12 => op().prop_map(|op| vec![op]), 1 => scene()];
+    (prop::collection::vec(begin, 1..4), prop::collection::vec(then, 1..40))
+        .prop_map(|(begin, then)| begin.into_iter().chain(then).flatten().collect())
 }
 
 #[test]

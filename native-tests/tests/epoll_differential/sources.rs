@@ -210,11 +210,9 @@ impl Source {
 
     /// Something arrives.
     pub fn put(&mut self) -> Done {
-        match self.kind {
+        let arrives = match self.kind {
             Kind::PipeWrite => return Err(NotApplicable),
-            Kind::EventFd => {
-                let _ = (&self.fd).write(&1u64.to_ne_bytes());
-            }
+            Kind::EventFd => (&self.fd).write(&1u64.to_ne_bytes()).is_ok(),
             Kind::Listener => {
                 let address = SockRef::from(&self.fd).local_addr().unwrap();
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -222,12 +220,13 @@ impl Source {
                 socket.set_linger(Some(Duration::ZERO)).unwrap();
                 let _ = socket.connect(&address);
                 self.clients.push(socket.into());
+                SockRef::from(&self.fd).is_listener().unwrap()
             }
-            _ => {
-                let _ = self.peer()?.write(b"ten bytes.");
-            }
+            _ => self.peer()?.write(b"ten bytes.").is_ok(),
+        };
+        if arrives {
+            self.settle(libc::EPOLLIN as u32);
         }
-        self.settle(libc::EPOLLIN as u32);
         Ok(())
     }
 
@@ -324,8 +323,9 @@ impl Source {
         if !matches!(self.kind, Kind::Tcp) {
             return Err(NotApplicable);
         }
-        let _ = SockRef::from(self.peer()?).send_out_of_band(b"!");
-        self.settle(libc::EPOLLPRI as u32);
+        if SockRef::from(self.peer()?).send_out_of_band(b"!").is_ok() {
+            self.settle(libc::EPOLLPRI as u32);
+        }
         Ok(())
     }
 

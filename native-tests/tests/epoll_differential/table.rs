@@ -137,7 +137,7 @@ fn readiness(kind: Kind) -> &'static [&'static str] {
         Kind::PipeWrite => &["OUT", "WRNORM", "ERR"],
         Kind::Stream => &["IN", "RDNORM", "OUT", "WRNORM", "WRBAND", "HUP", "RDHUP", "ERR"],
         Kind::Datagram => &["IN", "RDNORM", "OUT", "WRNORM", "WRBAND", "HUP", "RDHUP"],
-        Kind::Tcp => &["IN", "RDNORM", "OUT", "WRNORM", "PRI", "RDBAND", "HUP", "RDHUP", "ERR"],
+        Kind::Tcp => &["IN", "RDNORM", "OUT", "WRNORM", "PRI", "HUP", "RDHUP", "ERR"],
         Kind::TcpHalfClosed => &["IN", "RDNORM", "OUT", "WRNORM", "HUP", "RDHUP", "ERR"],
         Kind::TcpReset | Kind::TcpRefused => {
             &["IN", "RDNORM", "OUT", "WRNORM", "HUP", "RDHUP", "ERR"]
@@ -145,7 +145,7 @@ fn readiness(kind: Kind) -> &'static [&'static str] {
         Kind::TcpFresh => &["OUT", "WRNORM", "HUP", "IN", "RDNORM", "RDHUP"],
         Kind::Listener => &["IN", "RDNORM", "OUT", "WRNORM", "HUP", "RDHUP"],
         Kind::Udp => &["IN", "RDNORM", "OUT", "WRNORM", "WRBAND", "HUP", "RDHUP"],
-        Kind::EventFd => &["IN", "OUT", "ERR"],
+        Kind::EventFd => &["IN", "OUT"],
         Kind::File | Kind::Null => &[],
         Kind::Set => &["IN", "RDNORM"],
     }

@@ -456,6 +456,7 @@ impl<'a> World<'a> {
             counts.push(told.len());
             all[0].extend(told);
         }
+        let before = Instant::now();
         for count in counts {
             let told = pair
                 .our_wait(most, Duration::ZERO)
@@ -466,7 +467,7 @@ impl<'a> World<'a> {
             all[1].extend(told);
         }
         let [kernel, ours] = all;
-        self.compare(which, &kernel, &ours)
+        self.compare(which, &kernel, &ours, before)
     }
 
     fn compare(
@@ -474,6 +475,7 @@ impl<'a> World<'a> {
         which: Option<usize>,
         kernel: &BTreeMap<u64, u32>,
         ours: &BTreeMap<u64, u32>,
+        before: Instant,
     ) -> Found<()> {
         for (tag, flags) in kernel.iter().chain(ours) {
             if !self.pair(which).registered.contains_key(tag) {
@@ -499,17 +501,18 @@ impl<'a> World<'a> {
             };
             match (kernel.is_some(), ours.is_some()) {
                 (false, false) => {}
-                (true, true) => registered.told(),
+                (true, true) => registered.told(before),
                 _ if !edge => return Err(said),
                 (true, false) => registered.owed |= !registered.spent,
                 (false, true) => {
                     registered.spent |= registered.flags & ONESHOT != 0;
                     if registered.excused || registered.owed {
-                        registered.told();
+                        registered.told(before);
                     } else {
                         // 1, 2, 4 ... 256 ms apart, in each direction.
                         registered.extra += 1;
-                        let each = registered.extra.div_ceil(2);
+                        // Either's first may have been due anyway.
+                        let each = registered.extra.saturating_sub(2).div_ceil(2);
                         let doubling = (1u64 << each.min(9)) - 1;
                         let least = doubling + 256 * u64::from(each.saturating_sub(9));
                         let passed = registered.since.elapsed();
@@ -543,13 +546,14 @@ impl<'a> World<'a> {
                     break;
                 }
                 let late = begin.elapsed();
+                let before = Instant::now();
                 let pair = self.pair_mut(which);
                 let told = pair
                     .our_wait(64, Duration::from_millis(1))
                     .map_err(|errno| format!("ours: errno {errno}"))?;
                 for (tag, _) in told {
                     if let Some(registered) = pair.registered.get_mut(&tag) {
-                        registered.told();
+                        registered.told(before);
                     }
                 }
                 // A machine that is busy is later.
@@ -574,9 +578,9 @@ impl<'a> World<'a> {
 }
 
 impl Registered {
-    fn told(&mut self) {
+    fn told(&mut self, since: Instant) {
         (self.owed, self.excused, self.extra) = (false, false, 0);
-        self.since = Instant::now();
+        self.since = since;
     }
 }
 
