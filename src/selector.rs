@@ -166,8 +166,7 @@ const NOBODY: usize = 0;
 const SEVERAL: usize = 1;
 
 /// The calling thread: a number that no other live thread has.
-// (Clippy means what the macro makes of it on Windows.)
-#[cfg_attr(any(windows, target_os = "openbsd"), allow(clippy::missing_const_for_thread_local))]
+#[allow(clippy::missing_const_for_thread_local, reason = "what the macro makes of it on some")]
 fn this_thread() -> usize {
     thread_local!(static PLACE: u64 = const { 0 });
     PLACE.with(|place| std::ptr::from_ref(place).addr())

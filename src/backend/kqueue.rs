@@ -135,6 +135,7 @@ impl KqueueFd {
         Ok(check(found)? as usize)
     }
 
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
     pub(crate) fn close(self) -> io::Result<()> {
         let fd = OwnedFd::from(self).into_raw_fd();
         // SAFETY: the descriptor is ours, and nobody closes it a second time.

@@ -24,6 +24,7 @@ pub(crate) fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// A timespec never shorter than `left`.
+#[cfg_attr(any(target_os = "illumos", target_os = "solaris"), allow(dead_code))]
 pub(crate) fn timespec(left: Duration) -> libc::timespec {
     // Not a struct literal: some targets pad it.
     // SAFETY: all zeros is a timespec.
