@@ -13,8 +13,8 @@ help: ## list the tasks
 demo: ## one program, natively and in WebAssembly, on live input; the traces side by side
 	@scripts/demo
 
-test: ## every test on every target that this machine can run
-	@scripts/test
+test: ## every test on every target that this machine can run (or some: SUITES='native windows')
+	@scripts/test $(SUITES)
 
 lint: ## format, clippy and documentation, on each backend and target, warnings being errors
 	@scripts/lint
