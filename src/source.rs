@@ -262,6 +262,15 @@ impl Member {
         }
     }
 
+    /// Whether it is a set itself, and not the kernel's.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    pub(crate) fn is_set(&self) -> bool {
+        match self {
+            Member::Host(held) => backend::is_set(held),
+            Member::Set(..) => true,
+        }
+    }
+
     /// Whether it is open and can be waited on.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {

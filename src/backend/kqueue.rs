@@ -28,8 +28,17 @@ cfg_if::cfg_if! {
     }
 }
 
+mod nest;
 mod set;
+#[cfg_attr(readiness_backend = "poll", allow(unused_imports))]
 pub(crate) use set::KqueueSet;
+
+/// Whether a source is a [`KqueueSet`].
+#[allow(dead_code, reason = "where the kernel has epoll")]
+pub(crate) fn is_set(source: &Held) -> bool {
+    let Held::Fd(fd) = *source;
+    nest::is_set(fd)
+}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests;

@@ -276,6 +276,13 @@ cfg_if::cfg_if! {
         all(target_os = "linux", any(test, readiness_fake_kevent)),
     ))] {
         pub(crate) mod kqueue;
+        pub(crate) use kqueue::is_set;
+    } else {
+        /// Whether a source of the host is an emulated set: none is.
+        #[allow(dead_code, reason = "where the kernel has epoll")]
+        pub(crate) fn is_set(_source: &Held) -> bool {
+            false
+        }
     }
 }
 

@@ -105,17 +105,22 @@ impl EmulatedEpoll {
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
         let member = self.admit(source)?;
         if flags.contains(EpollFlags::EXCLUSIVE)
-            && (matches!(member, Member::Set(..)) || !WITH_EXCLUSIVE.contains(flags))
+            && (member.is_set() || !WITH_EXCLUSIVE.contains(flags))
         {
             return Err(error(errno::INVALID));
         }
         let mut table = self.table();
-        if self.find(&mut table, &member).is_some() {
+        let old = self.find(&mut table, &member);
+        if old.is_some() && !HostBackend::CAPS.identity {
             return Err(error(errno::EXISTS));
         }
         let key = table.reserve();
         match self.set.add(key, &member, wants(flags), mode(flags)) {
             Ok(Added::Watched) => {
+                // The host knew that it was closed.
+                if let Some(old) = old {
+                    table.remove(old);
+                }
                 let identity = member.identity();
                 table.insert(key, Entry { source: member, identity, flags, data });
                 Ok(())

@@ -7,6 +7,7 @@
 //! It is slow, and never part of a build that is no test.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 
 /// The events and calls of one kqueue.
 struct Queue {
+    /// Counts those that ever were: numbers are given again.
+    serial: u64,
     /// Its number: readable while something is pending.
     outer: c_int,
     read: c_int,
@@ -46,6 +49,8 @@ struct Knote {
     file: Option<(u64, u64)>,
     disabled: bool,
     active: bool,
+    /// READ of a kqueue: something was pending on it when it was looked at last.
+    was_pending: bool,
     /// USER.
     triggered: bool,
     /// TIMER: when it expires next, and then every so often.
@@ -60,6 +65,7 @@ pub(super) struct Call {
     pub(super) room: usize,
 }
 
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 static QUEUES: Mutex<BTreeMap<c_int, Arc<Queue>>> = Mutex::new(BTreeMap::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,6 +85,11 @@ pub(super) fn interrupt(kq: c_int) {
 }
 
 fn queue(kq: c_int) -> Option<Arc<Queue>> {
+    // One that was closed is still in the list, until its number is a kqueue's anew.
+    let link = std::fs::read_link(format!("/proc/self/fd/{kq}")).ok()?;
+    if link != std::path::Path::new("anon_inode:[eventpoll]") {
+        return None;
+    }
     lock(&QUEUES).get(&kq).cloned()
 }
 
@@ -104,7 +115,8 @@ pub(super) unsafe fn kqueue() -> c_int {
             libc::epoll_ctl(outer, libc::EPOLL_CTL_ADD, part, &mut event);
         }
         let state = Mutex::default();
-        let queue = Queue { outer, read, write, pending, timer, state };
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let queue = Queue { serial, outer, read, write, pending, timer, state };
         lock(&QUEUES).insert(outer, Arc::new(queue));
         outer
     }
@@ -201,8 +213,12 @@ impl Queue {
             if std::mem::take(&mut state.interrupt) {
                 return Err(libc::EINTR);
             }
+            let nested = state.knotes.keys().any(|id| queue(id.0 as c_int).is_some());
             drop(state);
-            let milliseconds = crate::timeout::milliseconds(left);
+            let milliseconds = match crate::timeout::milliseconds(left) {
+                _ if nested => 1,
+                milliseconds => milliseconds,
+            };
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             // SAFETY: there is room for one event.
             if unsafe { libc::epoll_wait(self.outer, &mut event, 1, milliseconds) } == -1 {
@@ -220,6 +236,10 @@ impl Queue {
             return Err(libc::EINVAL);
         }
         let fd = change.ident as c_int;
+        // As the kernel has it, without a sentence for it.
+        if is_fd && fd == self.outer {
+            return Err(libc::EINVAL);
+        }
         let file = if is_fd { file(fd) } else { None };
         // "Calling close() on a file descriptor will remove any kevents that
         // reference the descriptor."
@@ -249,6 +269,7 @@ impl Queue {
                     file,
                     disabled: false,
                     active: false,
+                    was_pending: false,
                     triggered: change.fflags.contains(NoteFlags::TRIGGER),
                     timer: None,
                     expirations: 0,
@@ -292,14 +313,19 @@ impl Queue {
             _ => return Ok(()),
         };
         if filter == Filter::Write {
-            // "Note that this filter is not supported for vnodes."
-            if kind(fd) == libc::S_IFREG {
+            // "Note that this filter is not supported for vnodes." Nor, without a
+            // sentence for it, for kqueues.
+            if kind(fd) == libc::S_IFREG || queue(fd).is_some() {
                 return Err(libc::EINVAL);
             }
             // As the kernel has it, without a sentence for it.
             if kind(fd) == libc::S_IFIFO && poll(fd, libc::POLLOUT) & libc::POLLERR != 0 {
                 return Err(libc::EPIPE);
             }
+        }
+        if queue(fd).is_some() {
+            // Looked at time and again: Linux has not enough levels.
+            return Ok(());
         }
         let mut event =
             libc::epoll_event { events: (events | libc::EPOLLET) as u32, u64: ident as u64 };
@@ -320,30 +346,34 @@ impl Queue {
         state.active.retain(|other| *other != id);
     }
 
+    /// Activates the kqueues on which something is pending that was not.
+    fn look_at_queues(&self, state: &mut State) {
+        let mut found = Vec::new();
+        for (id, knote) in &mut state.knotes {
+            let inner = if id.1 == Filter::Read { queue(id.0 as c_int) } else { None };
+            let pending = inner.is_some_and(|inner| inner.pending() > 0);
+            if pending && !std::mem::replace(&mut knote.was_pending, pending) {
+                found.push(*id);
+            }
+            knote.was_pending = pending;
+        }
+        found.into_iter().for_each(|id| activate(state, id));
+    }
+
+    /// "data contains the number of events available."
+    fn pending(&self) -> i64 {
+        let mut state = lock(&self.state);
+        self.take_in(&mut state);
+        let State { knotes, active, .. } = &*state;
+        let holds = |id: &&Id| {
+            knotes.get(id).is_some_and(|knote| !knote.disabled && knote.holds().is_some())
+        };
+        active.iter().filter(holds).count() as i64
+    }
+
     /// Takes what happened, and fills `events` with what still holds.
     fn scan(&self, state: &mut State, events: &mut [Kevent]) -> usize {
-        for (epoll, filter) in [(self.read, Filter::Read), (self.write, Filter::Write)] {
-            let mut list = [libc::epoll_event { events: 0, u64: 0 }; 64];
-            loop {
-                // SAFETY: there is room for 64 events.
-                let found = unsafe { libc::epoll_wait(epoll, list.as_mut_ptr(), 64, 0) };
-                for event in &list[..found.max(0) as usize] {
-                    activate(state, (event.u64 as usize, filter));
-                }
-                if found < 64 {
-                    break;
-                }
-            }
-        }
-        let now = Instant::now();
-        let due: Vec<Id> = state
-            .knotes
-            .iter_mut()
-            .filter_map(|(id, knote)| knote.expire(now).then_some(*id))
-            .collect();
-        due.into_iter().for_each(|id| activate(state, id));
-        self.set_timer(state);
-
+        self.take_in(state);
         let mut found = 0;
         // Each at most once: what goes back to the tail waits for the next call.
         for _ in 0..state.active.len() {
@@ -390,6 +420,32 @@ impl Queue {
             }
         }
         found
+    }
+
+    /// Activates what something has happened to.
+    fn take_in(&self, state: &mut State) {
+        for (epoll, filter) in [(self.read, Filter::Read), (self.write, Filter::Write)] {
+            let mut list = [libc::epoll_event { events: 0, u64: 0 }; 64];
+            loop {
+                // SAFETY: there is room for 64 events.
+                let found = unsafe { libc::epoll_wait(epoll, list.as_mut_ptr(), 64, 0) };
+                for event in &list[..found.max(0) as usize] {
+                    activate(state, (event.u64 as usize, filter));
+                }
+                if found < 64 {
+                    break;
+                }
+            }
+        }
+        self.look_at_queues(state);
+        let now = Instant::now();
+        let due: Vec<Id> = state
+            .knotes
+            .iter_mut()
+            .filter_map(|(id, knote)| knote.expire(now).then_some(*id))
+            .collect();
+        due.into_iter().for_each(|id| activate(state, id));
+        self.set_timer(state);
     }
 
     /// Makes the kqueue's own descriptor readable while there is something on it.
@@ -556,6 +612,10 @@ impl Knote {
                 // counter is greater than 0". (That there is one is all that can be
                 // known.)
                 let uncounted = i64::from(ready & libc::POLLIN != 0);
+                if let Some(inner) = queue(fd) {
+                    event.data = inner.pending();
+                    return (event.data > 0).then_some(event);
+                }
                 event.data = request(fd, libc::FIONREAD).unwrap_or(uncounted);
                 // "If the read direction of the socket has shutdown, then the filter
                 // also sets EV_EOF in flags, and returns the socket error (if any) in
@@ -587,7 +647,11 @@ impl Knote {
     }
 }
 
+/// Which file a descriptor is. Linux has one inode for all epolls.
 fn file(fd: c_int) -> Option<(u64, u64)> {
+    if let Some(queue) = queue(fd) {
+        return Some((u64::MAX, queue.serial));
+    }
     crate::backend::identity(&crate::source::Held::Fd(fd))
 }
 

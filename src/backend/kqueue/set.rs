@@ -2,11 +2,11 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::KqueueFd;
+use super::{KqueueFd, nest};
 use crate::backend::unix::{Wake, check};
 use crate::backend::{Added, Backend, Caps, Key, Mode};
 use crate::flags::PollFlags;
@@ -200,7 +200,17 @@ impl State {
     }
 }
 
+impl Drop for KqueueSet {
+    fn drop(&mut self) {
+        nest::dropped(self.number());
+    }
+}
+
 impl KqueueSet {
+    fn number(&self) -> RawFd {
+        self.queue.as_fd().as_raw_fd()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,6 +243,7 @@ impl KqueueSet {
     fn watch(&self, entry: &mut Registered) -> io::Result<()> {
         let mut added = Filters::default();
         let mut failed = None;
+        let mut unwritable = false;
         let changes = entry.filters.iter().map(|filter| entry.addition(filter));
         let called = self.receipts(changes, |filter, error| match error {
             0 => match filter {
@@ -241,10 +252,14 @@ impl KqueueSet {
                 _ => added.except = true,
             },
             libc::EPIPE if filter == Filter::Write => added.broken = true,
+            libc::EINVAL if filter == Filter::Write => unwritable = true,
             error => failed = Some(error),
         });
         entry.filters = Filters { broken: false, ..added };
         let mut failed = called.err().or(failed.map(io::Error::from_raw_os_error));
+        if unwritable && failed.is_none() {
+            failed = self.watch_unwritable(entry).err();
+        }
         if added.broken && failed.is_none() {
             let flags = entry.addition((Filter::User, NoteFlags::TRIGGER));
             failed =
@@ -258,6 +273,18 @@ impl KqueueSet {
                 Err(error)
             }
         }
+    }
+
+    /// What the kernel has no WRITE for is never writable: a kqueue. It is watched
+    /// all the same. (A device is its own affair.)
+    fn watch_unwritable(&self, entry: &mut Registered) -> io::Result<()> {
+        let mut failed = kind(&entry.source)? == libc::S_IFCHR;
+        if !entry.filters.read && !failed {
+            let read = entry.addition((Filter::Read, NoteFlags::empty()));
+            self.receipts([read].into_iter(), |_, error| failed = error != 0)?;
+            entry.filters.read = !failed;
+        }
+        if failed { Err(io::Error::from_raw_os_error(libc::EINVAL)) } else { Ok(()) }
     }
 
     /// Deletes the filters of a source, each by itself: a batch would stop at the
@@ -389,7 +416,9 @@ impl Backend for KqueueSet {
         queue.change(&[Kevent::from_ident(ident, filter)
             .with_flags(flags)
             .with_udata(udata(Key::WAKE))])?;
-        Ok(KqueueSet { queue, wake, state: Mutex::default() })
+        let set = KqueueSet { queue, wake, state: Mutex::default() };
+        nest::made(set.number());
+        Ok(set)
     }
 
     fn as_source(set: &Arc<KqueueSet>) -> Source<'_> {
@@ -414,12 +443,17 @@ impl Backend for KqueueSet {
         if source.is_file()? {
             return Ok(Added::AlwaysReady);
         }
+        nest::enter(self.number(), number(source))?;
         let filters = Filters::of(want);
         let source = source.clone();
         let mut entry = Registered { key, source, want, mode, filters, spent: false, ended: false };
         match self.watch(&mut entry) {
             Err(error) if is_ready_device(&entry.source, &error) => return Ok(Added::AlwaysReady),
-            other => other?,
+            Err(error) => {
+                nest::leave(self.number(), number(&entry.source));
+                return Err(error);
+            }
+            Ok(()) => {}
         }
         state.insert(entry);
         Ok(Added::Watched)
@@ -443,6 +477,7 @@ impl Backend for KqueueSet {
     fn delete(&self, key: Key, _source: &Member) -> io::Result<()> {
         let mut state = self.lock();
         let mut entry = state.remove(key).ok_or(io::ErrorKind::NotFound)?;
+        nest::leave(self.number(), number(&entry.source));
         match self.unwatch(&mut entry) {
             true => Ok(()),
             false => Err(io::ErrorKind::NotFound.into()),
