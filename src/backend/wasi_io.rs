@@ -80,6 +80,10 @@ pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
 /// What a pollable can mean: it is ready, and knows no directions.
 const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
+/// The slot of what is asked for ourselves: connections that were closed while the
+/// host still sends.
+const NOBODY: u32 = u32::MAX;
+
 /// Of a socket, which of its pollables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "there are sockets with the feature `net` on wasm32-wasip1")]
@@ -227,14 +231,14 @@ impl List for PollableList {
 
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         let mut deadline = until.deadline;
-        #[cfg(all(feature = "net", target_env = "p1"))]
-        socket::sweep();
         self.ready.clear(self.slots.len());
         if self.stale {
             self.keep();
         }
         loop {
             self.look_at_others();
+            #[cfg(all(feature = "net", target_env = "p1"))]
+            socket::sweep(&mut |pollable| self.ask(pollable, NOBODY, Side::Output));
             let done = self.wait_once(&mut deadline);
             self.forget(self.kept);
             if done? || self.ready.count > 0 || deadline.left().is_some() && deadline.passed() {
@@ -368,7 +372,7 @@ impl PollableList {
         };
         for index in indices {
             let Some(&(slot, side)) = self.answers.get(index as usize) else { continue };
-            let Slot { source, want, .. } = &self.slots[slot as usize];
+            let Some(Slot { source, want, .. }) = self.slots.get(slot as usize) else { continue };
             let flags = match source {
                 Some(Held::NetSocket(socket)) => socket.look(*want, side),
                 _ => EITHER,

@@ -36,8 +36,12 @@ const PIECE: usize = 64 * 1024;
 /// Connections that wait to be accepted, at most: the host has its own limit.
 const BACKLOG: u64 = 4096;
 
-/// What the host calls a connection: the socket and its two streams.
-type Connection = (TcpSocket, InputStream, OutputStream);
+/// What the host calls a connection. Children are dropped before their parent.
+struct Connection {
+    input: InputStream,
+    output: OutputStream,
+    socket: TcpSocket,
+}
 
 pub(crate) struct Tcp {
     name: u32,
@@ -85,6 +89,12 @@ struct Output {
     stream: OutputStream,
     /// How much the host takes now, as far as is known.
     room: usize,
+    /// The most that it ever took: then it has sent everything.
+    most: usize,
+    /// Something was written that the host may still have.
+    written: bool,
+    /// Nothing was written or refused yet.
+    fresh: bool,
     ended: bool,
 }
 
@@ -135,18 +145,44 @@ impl Output {
         self.ready.get_or_insert_with(|| self.stream.subscribe())
     }
 
-    /// Sees how much the host takes.
-    fn check(&mut self) -> Result<(), i32> {
-        if self.room == 0 && !self.ended {
-            match self.stream.check_write() {
-                Ok(room) => self.room = usize::try_from(room).unwrap_or(usize::MAX),
-                Err(StreamError::Closed) => return Err(libc::EPIPE),
-                Err(StreamError::LastOperationFailed(failure)) => {
-                    return Err(stream_number(&failure));
-                }
-            }
+    /// How much the host takes. Of what it was sending it tells only when it was
+    /// asked whether it is ready.
+    fn look(&mut self) -> Result<usize, StreamError> {
+        let mut room = self.stream.check_write()?;
+        if room == 0 && self.ready().ready() {
+            room = self.stream.check_write()?;
         }
+        Ok(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the host has something that it could not send yet.
+    fn is_sending(&mut self) -> bool {
+        self.written = self.written && matches!(self.look(), Ok(room) if room < self.most);
+        self.written
+    }
+
+    /// Sees how much the host takes. The error is `errno`.
+    fn check(&mut self) -> Result<(), i32> {
+        if self.room > 0 || self.ended {
+            return Ok(());
+        }
+        let mut room = self.look();
+        // A new connection takes something, and hosts take their time to notice.
+        if self.fresh && matches!(room, Ok(0)) {
+            block_on(self.ready(), Some(Duration::from_millis(20)));
+            room = self.look();
+        }
+        self.fresh = false;
+        self.room = room.map_err(|error| stream_errno(&error))?;
+        self.most = self.most.max(self.room);
         Ok(())
+    }
+}
+
+fn stream_errno(error: &StreamError) -> i32 {
+    match error {
+        StreamError::Closed => libc::EPIPE,
+        StreamError::LastOperationFailed(failure) => stream_number(failure),
     }
 }
 
@@ -176,7 +212,15 @@ impl State {
     fn open(&mut self, input: InputStream, output: OutputStream) {
         let (ahead, taken) = (Vec::new(), 0);
         self.input = Some(Input { ready: None, stream: input, ahead, taken, ended: false });
-        self.output = Some(Output { ready: None, stream: output, room: 0, ended: false });
+        self.output = Some(Output {
+            ready: None,
+            stream: output,
+            room: 0,
+            most: 0,
+            written: false,
+            fresh: true,
+            ended: false,
+        });
         self.phase = Phase::Connected;
     }
 
@@ -223,7 +267,9 @@ impl State {
             return;
         };
         match socket.accept() {
-            Ok(connection) => self.accepted = Some(connection),
+            Ok((socket, input, output)) => {
+                self.accepted = Some(Connection { input, output, socket });
+            }
             Err(ErrorCode::WouldBlock) => {}
             Err(code) => self.error = Some(number(code)),
         }
@@ -351,18 +397,11 @@ impl State {
             _ => return Err(io::Error::from_raw_os_error(libc::ENOTCONN)),
         };
         let mut written = output.check();
-        // A piece that the host was sending counts as sent only when it was asked.
-        if written.is_ok() && output.room == 0 && output.ready().ready() {
-            written = output.check();
-        }
         let count = bytes.len().min(output.room).min(PIECE);
         if written.is_ok() && count > 0 {
             output.room = 0;
-            written = match output.stream.write(&bytes[..count]) {
-                Ok(()) => Ok(()),
-                Err(StreamError::Closed) => Err(libc::EPIPE),
-                Err(StreamError::LastOperationFailed(failure)) => Err(stream_number(&failure)),
-            };
+            output.written = true;
+            written = output.stream.write(&bytes[..count]).map_err(|error| stream_errno(&error));
         }
         match written {
             Err(number) => {
@@ -480,17 +519,23 @@ impl Tcp {
     /// Waits until the host has sent what it took; if the socket does not block it
     /// goes on doing that by itself.
     pub(crate) fn flush(&self) -> io::Result<()> {
+        {
+            let mut state = lock(&self.state);
+            let blocks = state.phase == Phase::Connected && !state.nonblocking;
+            match &mut state.output {
+                Some(output) if blocks && output.written && !output.ended => {
+                    output.room = 0;
+                    // An error is told by the next call.
+                    let _ = output.stream.flush();
+                }
+                _ => return Ok(()),
+            }
+        }
         self.until_done(
             |state| state.write_timeout,
-            |state| {
-                let sending = state.phase == Phase::Connected && !state.nonblocking;
-                match &mut state.output {
-                    Some(output) if sending && !output.ended => match output.check() {
-                        Ok(()) if output.room == 0 => Ok(Tried::WouldBlock(Side::Output)),
-                        _ => Ok(Tried::Done(())),
-                    },
-                    _ => Ok(Tried::Done(())),
-                }
+            |state| match state.output.as_mut().map(Output::look) {
+                Some(Ok(0)) => Ok(Tried::WouldBlock(Side::Output)),
+                _ => Ok(Tried::Done(())),
             },
         )
     }
@@ -517,7 +562,9 @@ impl Tcp {
     pub(crate) fn start_connect(address: &SocketAddr) -> io::Result<Arc<Tcp>> {
         let socket = create_tcp_socket(family(address)).map_err(error)?;
         socket.start_connect(&instance_network(), to_host(address)).map_err(error)?;
-        let state = State { nonblocking: true, ..State::new(socket, Phase::Connecting) };
+        let mut state = State { nonblocking: true, ..State::new(socket, Phase::Connecting) };
+        // wasmtime begins when it is asked for the first time.
+        state.progress();
         Ok(Tcp::new(state))
     }
 
@@ -549,7 +596,7 @@ impl Tcp {
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Arc<Tcp>, SocketAddr)> {
-        let (socket, input, output) = self.until_done(|_| None, State::try_accept)?;
+        let Connection { input, output, socket } = self.until_done(|_| None, State::try_accept)?;
         let peer = socket.remote_address().map(from_host);
         let state = State::connected(socket, input, output);
         // A peer that is gone already has no address any more.
@@ -646,21 +693,22 @@ impl Tcp {
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         let phase = std::mem::replace(&mut state.phase, Phase::Closed);
+        // Children before their parents.
         state.error = None;
         state.accepted = None;
         state.input = None;
-        let (output, changed) = (state.output.take(), state.changed.take());
-        let socket = state.socket.take();
+        state.changed = None;
+        let (output, socket) = (state.output.take(), state.socket.take());
         drop(state);
-        drop(changed);
         if let (Some(mut output), Some(socket), Phase::Connected) = (output, socket, phase) {
-            if !output.ended {
-                let _ = socket.shutdown(ShutdownType::Send);
+            if output.is_sending() {
+                LINGERING.with_borrow_mut(|lingering| lingering.push(Lingering { output, socket }));
+            } else {
+                drop(output);
+                drop(socket);
             }
-            output.ready();
-            LINGERING.with_borrow_mut(|lingering| lingering.push(Lingering { output, socket }));
         }
-        sweep();
+        sweep(&mut |_| {});
     }
 }
 
@@ -675,13 +723,16 @@ thread_local! {
     static LINGERING: RefCell<Vec<Lingering>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops the connections that are through.
-pub(in crate::backend::wasi_io) fn sweep() {
+/// Drops the connections that are through, and has the others asked about: the
+/// host may know when they will be.
+pub(in crate::backend::wasi_io) fn sweep(ask: &mut dyn FnMut(&HostPollable)) {
     LINGERING.with_borrow_mut(|lingering| {
         lingering.retain_mut(|one| {
-            // Closed is an error here, and means that all is sent.
-            !one.output.ready().ready()
-                || matches!(one.output.check(), Ok(()) if one.output.room == 0)
+            let sending = one.output.is_sending();
+            if sending && !one.output.ready().ready() {
+                ask(one.output.ready());
+            }
+            sending
         });
     });
 }
