@@ -407,7 +407,10 @@ fn timers_expire_among_sockets_and_sockets_are_seen_among_timers() {
                         send(&server, b"x");
                     }
                 }
-                1 => read += (&client).read(&mut [0; 1]).unwrap(),
+                1 => match (&client).read(&mut [0; 1]) {
+                    Ok(count) => read += count,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                },
                 _ => panic!("the idle socket is not ready"),
             }
         }
@@ -504,6 +507,7 @@ fn a_clone_keeps_a_socket_open() {
 }
 
 #[test]
+#[cfg_attr(target_env = "p2", ignore = "wasi-libc's sockets lose what the host still sends")]
 fn what_was_written_arrives_after_the_stream_is_dropped() {
     let (client, server) = pair();
     let piece = vec![7; 65_536];

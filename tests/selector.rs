@@ -347,7 +347,9 @@ fn each_waker_has_its_own_event_and_none_takes_a_place_from_a_source() {
 
 #[test]
 fn the_backend_has_its_documented_name() {
-    let name = if cfg!(target_os = "wasi") {
+    let name = if cfg!(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io"))) {
+        "wasi_io"
+    } else if cfg!(target_os = "wasi") {
         "poll_oneoff"
     } else if cfg!(all(target_os = "linux", not(readiness_backend = "poll"))) {
         "epoll"

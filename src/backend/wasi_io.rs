@@ -84,11 +84,10 @@ const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 /// host still sends.
 const NOBODY: u32 = u32::MAX;
 
-/// Of a socket, which of its pollables.
+/// Which of the pollables of a socket or a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "there are sockets with the feature `net` on wasm32-wasip1")]
 pub(crate) enum Side {
-    /// The socket's own: a connection that is made or comes in.
+    /// Its own: a connection that is made or comes in.
     State,
     Input,
     Output,
@@ -318,7 +317,7 @@ impl PollableList {
                     let fd = *fd;
                     match descriptor::look(fd, want) {
                         descriptor::Look::Known(flags) => self.found(slot, flags),
-                        descriptor::Look::Ask(pollable) => self.ask(pollable, slot, Side::State),
+                        descriptor::Look::Ask(pollable, side) => self.ask(pollable, slot, side),
                         descriptor::Look::Libc => self.descriptors.push(fd, want, slot),
                         descriptor::Look::Never => {}
                     }
@@ -375,7 +374,11 @@ impl PollableList {
             let Some(Slot { source, want, .. }) = self.slots.get(slot as usize) else { continue };
             let flags = match source {
                 Some(Held::NetSocket(socket)) => socket.look(*want, side),
-                _ => EITHER,
+                _ => match side {
+                    Side::State => EITHER,
+                    Side::Input => PollFlags::IN,
+                    Side::Output => PollFlags::OUT,
+                },
             };
             self.found(slot, flags);
         }

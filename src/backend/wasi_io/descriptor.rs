@@ -13,7 +13,7 @@ use wasip2::cli::{stderr, stdin, stdout};
 use wasip2::io::poll::Pollable as HostPollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
-use super::NOT_OPEN;
+use super::{NOT_OPEN, Side};
 use crate::flags::PollFlags;
 
 cfg_if::cfg_if! {
@@ -43,7 +43,7 @@ pub(super) enum Kind {
 /// What is to be done about a descriptor.
 pub(super) enum Look {
     Known(PollFlags),
-    Ask(&'static HostPollable),
+    Ask(&'static HostPollable, Side),
     /// Only wasi-libc knows.
     Libc,
     /// It can never be ready for what is wanted of it.
@@ -54,9 +54,11 @@ pub(super) fn look(fd: RawFd, want: PollFlags) -> Look {
     match (kind(fd), fd) {
         (Kind::NotOpen, _) => Look::Known(PollFlags::NVAL),
         (Kind::Always, _) => Look::Known(super::EITHER),
-        (Kind::Stream, 0) if want.contains(PollFlags::IN) => Look::Ask(standard_input()),
+        (Kind::Stream, 0) if want.contains(PollFlags::IN) => {
+            Look::Ask(standard_input(), Side::Input)
+        }
         (Kind::Stream, 1 | 2) if want.contains(PollFlags::OUT) => {
-            Look::Ask(standard_output(fd == 2))
+            Look::Ask(standard_output(fd == 2), Side::Output)
         }
         (Kind::Stream, 0..=2) => Look::Never,
         (Kind::Stream | Kind::Socket, _) if cfg!(target_env = "p1") => Look::Never,
