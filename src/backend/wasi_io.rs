@@ -82,6 +82,7 @@ const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
 /// The slot of what is asked for ourselves: connections that were closed while the
 /// host still sends.
+#[cfg(all(feature = "net", target_env = "p1"))]
 const NOBODY: u32 = u32::MAX;
 
 /// Which of the pollables of a socket or a descriptor.
