@@ -505,8 +505,8 @@ impl Inner {
         self.note_waiter();
         let mut seen = None;
         let waited = self.wait_aware(events, until, &mut seen);
-        if let Some(epoch) = seen {
-            self.leave(epoch);
+        if seen.is_some() || self.more_than_backend.load(Ordering::SeqCst) {
+            self.leave(seen);
         }
         waited
     }
@@ -579,12 +579,11 @@ impl Inner {
 
     /// A thread does not wait any more. If none is left that has looked beside the
     /// backend, one that has not must.
-    fn leave(&self, epoch: u64) {
+    fn leave(&self, seen: Option<u64>) {
         let mut state = self.lock();
-        if epoch != state.epoch {
-            return;
+        if seen == Some(state.epoch) {
+            state.aware = state.aware.saturating_sub(1);
         }
-        state.aware = state.aware.saturating_sub(1);
         if state.aware == 0
             && self.waiter.load(Ordering::SeqCst) == SEVERAL
             && (state.timers.earliest().is_some() || self.ready_files(&state).next().is_some())
