@@ -9,12 +9,12 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::List;
-use super::unix::check;
+use super::unix::{check, check_source};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 use crate::timeout::whole_milliseconds;
-use crate::timeout::{Signals, Until};
+use crate::timeout::{Deadline, Signals, Until};
 
 /// poll(2) passes over a negative number.
 const VACANT: RawFd = -1;
@@ -183,7 +183,22 @@ fn poll_merged(fds: &mut [libc::pollfd], until: Until<'_>) -> io::Result<usize> 
             _ => merged.push(libc::pollfd { revents: 0, ..fds[slot] }),
         }
     }
-    poll(&mut merged, until)?;
+    match poll(&mut merged, until) {
+        // Still more than may be open: some are not.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            let is_open = |entry: &libc::pollfd| check_source(&Held::Fd(entry.fd)).is_ok();
+            let (mut open, mut closed): (Vec<_>, Vec<_>) = merged.into_iter().partition(is_open);
+            if closed.is_empty() {
+                return Err(error);
+            }
+            closed.iter_mut().for_each(|entry| entry.revents = libc::POLLNVAL);
+            poll(&mut open, Until { deadline: Deadline::NOW, ..until })?;
+            open.append(&mut closed);
+            open.sort_unstable_by_key(|entry| entry.fd);
+            merged = open;
+        }
+        waited => drop(waited?),
+    }
 
     let mut ready = 0;
     let mut told = merged.iter().peekable();
