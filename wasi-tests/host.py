@@ -72,7 +72,7 @@ class Host:
     twice: bool = True  # the same descriptor and direction; False: an error
     zero: str = "polls"  # or "forever" (wasmer)
     grain: int = 1  # of the clock; Node: a millisecond, cut off
-    stalls: int = 0  # so often the process stands still before it looks at its sources
+    stalls: int = 0  # the process stands still before it looks at its sources, but each third time
     clocks: str = "due"  # or "all", due or not (wazero); "early": it comes back before its time
     clock_name: str = "own"  # or "0"
     nbytes: bool = True
@@ -111,7 +111,7 @@ class Host:
             zero = timeout // self.grain == 0
             due = (self.now // self.grain + timeout // self.grain) * self.grain
             deadline = min(deadline, max(due, self.now))
-        if self.stalls and len(self.calls) % self.stalls == 0 and clocks:
+        if self.stalls and len(self.calls) % self.stalls and clocks:
             self.now += 5 * MS
             zero |= self.now >= deadline
         end = [self.event(clock) for clock in clocks]

@@ -236,14 +236,15 @@ impl List for OneoffList {
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         self.ready.clear();
         self.look();
-        self.beware();
+        if !self.asked.is_empty() {
+            self.beware();
+        }
         let mut deadline = until.deadline;
         let mut turn = self.first_turn();
         while !self.asked.is_empty() {
             let asked = self.asked.len();
             let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
-            let trusted = self.trusts_host();
-            let told = match trusted {
+            let told = match self.trusts_host() {
                 true => self.ask(left).map(|told| self.gather(told)),
                 false => self.ask_warily(left, &mut turn),
             };
@@ -270,9 +271,6 @@ impl List for OneoffList {
             }
             if deadline.passed() {
                 break;
-            }
-            if trusted {
-                self.too_early();
             }
             deadline.not_less_than(MILLISECOND);
         }

@@ -64,9 +64,6 @@ const NO_EVENT: Event = Event {
 /// One `poll_oneoff`: the number of events that are at the start of `events`,
 /// which grows to what the call needs.
 pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<usize, Errno> {
-    if asked.is_empty() {
-        return Err(wasi::ERRNO_INVAL);
-    }
     if events.len() < asked.len() {
         events.resize(asked.len(), NO_EVENT);
     }

@@ -7,8 +7,7 @@
 //! | wasmtime | reading standard output, or writing standard input, is an error | it is never ready |
 //! | Node, wazero | what it cannot wait for is an error | it is always ready |
 //! | all | a file is not reported, late, or an error | never asked: [`look`](OneoffList::look) |
-//! | Node | a bad descriptor is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
-//! | Node | a wait ends at once for a bad descriptor | [`too_early`](OneoffList::too_early) |
+//! | Node | a bad descriptor ends a wait and is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
 //! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`ask_warily`](OneoffList::ask_warily): short turns |
 //! | Node | the second direction of a descriptor is not reported | [`ask_second`](OneoffList::ask_second) |
 //! | wasi-common | when one is ready, all are reported | [`doubt`](OneoffList::doubt): each is tried alone |
@@ -42,14 +41,8 @@ const SHORT: (Duration, Duration) = (COARSE, Duration::from_millis(16));
 const LONG: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(256));
 
 impl OneoffList {
-    /// Before a wait for several: a host that does not tell of a bad descriptor
-    /// must not get one.
+    /// Before a wait: a host that does not tell of a bad descriptor must not get one.
     pub(super) fn beware(&mut self) {
-        if self.asked.len() < 2
-            || known::all(known::WAKES_FOR_ANY) && !known::any(known::HIDES_CLOSED)
-        {
-            return;
-        }
         if !known::all(known::TRIED_CLOSED) {
             known::learn(known::TRIED_CLOSED);
             if tells_nothing_of_closed() {
@@ -62,6 +55,7 @@ impl OneoffList {
     }
 
     /// Looks at every descriptor that is asked about.
+    #[cold]
     fn look_at_all(&mut self) {
         for at in 0..self.descriptors.len() {
             if self.descriptors[at].at != [NOWHERE; 2] && self.look_once(at as u32) {
@@ -134,16 +128,7 @@ impl OneoffList {
             known::learn(known::TELLS_BOTH);
         }
 
-        let found = self.believe(told);
-        let looked_at = asked > 1 && known::any(known::HIDES_CLOSED);
-        if found == 0 && !looked_at && this.is_none_or(|this| took < this) {
-            if early {
-                self.too_early();
-            } else {
-                self.look_at_all();
-            }
-        }
-        Ok(found)
+        Ok(self.believe(told))
     }
 
     /// The events of a call that are about sources.
@@ -247,14 +232,10 @@ impl OneoffList {
                 return;
             }
             self.fresh = false;
-            let took = begin.elapsed();
-            if took < time {
-                self.look_at_all();
-            }
-            // Else the process may have stood still, and the clock been first.
-            if took < time || known::all(known::TELLS_AT_ONCE) {
+            if begin.elapsed() < time || known::all(known::TELLS_AT_ONCE) {
                 return;
             }
+            // The process may have stood still, and the clock have been first.
         }
     }
 
@@ -277,17 +258,6 @@ impl OneoffList {
         let asked = [host::subscription(0, at, READ), host::clock(READING)];
         if let Ok(told) = host::poll(&asked, &mut self.events) {
             self.gather(told);
-        }
-    }
-
-    /// A call returned before its time with nothing: a descriptor may be bad.
-    #[cold]
-    pub(super) fn too_early(&mut self) {
-        let asked = self.asked.len();
-        self.look_at_all();
-        if self.asked.len() == asked && self.ready.is_empty() {
-            // Whatever the reason, do not spin.
-            let _ = host::poll(&[host::clock(MILLISECOND)], &mut self.events);
         }
     }
 
@@ -358,6 +328,7 @@ fn shortest() -> Duration {
 }
 
 /// Asks about a descriptor that cannot be open.
+#[cold]
 fn tells_nothing_of_closed() -> bool {
     let asked = [host::subscription(i32::MAX as u32, 0, READ), host::clock(Duration::ZERO)];
     let mut events = Vec::new();
@@ -368,6 +339,7 @@ fn tells_nothing_of_closed() -> bool {
 }
 
 /// Standard output is ready in most programs.
+#[cold]
 fn tells_of_stdout_at_once() -> bool {
     let asked = [host::subscription(1, 0, WRITE), host::clock(Duration::ZERO)];
     let mut events = Vec::new();
