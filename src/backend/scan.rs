@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::edge::Edge;
@@ -121,6 +121,8 @@ impl State {
             Change::Vacate { key } => {
                 if self.is_live(key) {
                     self.vacate(key.slot(), first);
+                    // A source that is owned is let go of.
+                    self.slots[key.slot()].source = Member::Set(Weak::new(), 0);
                 }
             }
             Change::Rearm { key } => {

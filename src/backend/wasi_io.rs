@@ -354,7 +354,7 @@ impl PollableList {
     /// Calls the host with the array and a timeout, and takes in what it answers.
     fn call(&mut self, left: Option<Duration>, at: Option<Instant>) {
         let indices = match left {
-            None => poll(&self.asked),
+            None => host_poll(&self.asked),
             Some(Duration::ZERO) => self.call_with(now()),
             Some(left) => {
                 let timer = match (self.timer.take(), at) {
@@ -389,10 +389,17 @@ impl PollableList {
     fn call_with(&mut self, clock: &HostPollable) -> Vec<u32> {
         // SAFETY: it is taken out before `clock` can be dropped.
         self.asked.push(unsafe { &*std::ptr::from_ref(clock) });
-        let indices = poll(&self.asked);
+        let indices = host_poll(&self.asked);
         self.asked.pop();
         indices
     }
+}
+
+/// The one call of the host that waits.
+fn host_poll(pollables: &[&HostPollable]) -> Vec<u32> {
+    #[cfg(test)]
+    tests::CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    poll(pollables)
 }
 
 fn nothing_to_wait_for() -> io::Error {
@@ -412,4 +419,82 @@ pub(crate) fn after(left: Duration) -> HostPollable {
 fn now() -> &'static HostPollable {
     static NOW: OnceLock<HostPollable> = OnceLock::new();
     NOW.get_or_init(|| monotonic_clock::subscribe_duration(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::pollable::Pollable;
+    use crate::timeout::Signals;
+
+    pub(super) static CALLS: AtomicU32 = AtomicU32::new(0);
+
+    fn wait(list: &mut PollableList, deadline: Deadline) -> (usize, u32) {
+        let before = CALLS.load(Ordering::Relaxed);
+        let ready = list.wait(Until { deadline, signals: Signals::Resume }).unwrap();
+        (ready, CALLS.load(Ordering::Relaxed) - before)
+    }
+
+    fn list(times: impl Iterator<Item = Duration>) -> PollableList {
+        let mut list = PollableList::default();
+        for (slot, time) in times.enumerate() {
+            list.put(slot, &Held::Pollable(Pollable::from(after(time))), PollFlags::IN);
+        }
+        list
+    }
+
+    #[test]
+    fn ten_idle_seconds_over_a_thousand_pollables_are_one_call() {
+        let mut list = list((0..1000).map(|_| Duration::from_secs(1000)));
+        let begin = Instant::now();
+        let ten = Duration::from_secs(10);
+        assert_eq!(wait(&mut list, Deadline::after(Some(ten))), (0, 1));
+        assert!(begin.elapsed() >= ten);
+    }
+
+    #[test]
+    fn a_wait_that_finds_something_is_one_call() {
+        let mut list = list((0..1000).map(|_| Duration::ZERO));
+        for deadline in [Deadline::NEVER, Deadline::NOW] {
+            assert_eq!(wait(&mut list, deadline), (1000, 1));
+        }
+        assert!(list.ready().map(|(slot, _)| slot).eq(0..1000));
+    }
+
+    #[test]
+    fn an_empty_list_is_no_call() {
+        let mut list = PollableList::default();
+        assert_eq!(wait(&mut list, Deadline::NOW), (0, 0));
+        let never = Until { deadline: Deadline::NEVER, signals: Signals::Resume };
+        assert_eq!(list.wait(never).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_deadline_that_stays_keeps_its_timer() {
+        let mut list = list([Duration::ZERO].into_iter());
+        let deadline = Deadline::after(Some(Duration::from_secs(100)));
+        assert_eq!(wait(&mut list, deadline), (1, 1));
+        let timer = list.timer.as_ref().unwrap().1.handle();
+        assert_eq!(wait(&mut list, deadline), (1, 1));
+        assert_eq!(list.timer.as_ref().unwrap().1.handle(), timer);
+        wait(&mut list, Deadline::after(Some(Duration::from_secs(200))));
+        assert_ne!(list.timer.as_ref().unwrap().1.handle(), timer);
+    }
+
+    #[test]
+    fn slots_are_told_in_their_order_and_vacant_ones_never() {
+        let mut list = list((0..300).map(|_| Duration::ZERO));
+        for slot in (0..300).step_by(2) {
+            list.vacate(slot);
+        }
+        assert_eq!(wait(&mut list, Deadline::NEVER), (150, 1));
+        assert!(list.ready().map(|(slot, _)| slot).eq((1..300).step_by(2)));
+        let mut moves = Vec::new();
+        list.compact(|from, to| moves.push((from, to)));
+        assert!(moves.iter().copied().eq((0..150).map(|to| (2 * to + 1, to))));
+        assert_eq!(wait(&mut list, Deadline::NEVER), (150, 1));
+        assert!(list.ready().map(|(slot, _)| slot).eq(0..150));
+    }
 }
