@@ -1,8 +1,6 @@
 //! `Epoll`: Python's `select.epoll()` object.
 
 use std::io;
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use crate::event::EpollEvent;
@@ -13,9 +11,14 @@ use crate::source::{AsSource, RawSource};
 use crate::timeout::{Signals, Until};
 
 cfg_if::cfg_if! {
-    if #[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))] {
+    if #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        not(any(readiness_backend = "poll", readiness_emulated_epoll)),
+    ))] {
+        mod descriptor;
         use crate::backend::epoll::EpollFd as Set;
     } else {
+        mod source;
         use crate::emulate::epoll::EmulatedEpoll as Set;
     }
 }
@@ -254,62 +257,5 @@ impl Epoll {
     /// Those of close(2).
     pub fn close(self) -> io::Result<()> {
         self.0.close()
-    }
-}
-
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll"))))]
-mod source {
-    use super::Epoll;
-    use crate::source::{AsSource, Source};
-
-    /// As what has a descriptor has it: by itself and by reference. (In an `Arc`:
-    /// `&**epoll`.)
-    macro_rules! as_source {
-        ($($type:ty),*) => {$(
-            impl AsSource for $type {
-                fn as_source(&self) -> Source<'_> {
-                    self.0.as_source()
-                }
-            }
-        )*};
-    }
-
-    as_source!(Epoll, &Epoll, &mut Epoll, Box<Epoll>);
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl AsRawFd for Epoll {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl IntoRawFd for Epoll {
-    fn into_raw_fd(self) -> RawFd {
-        OwnedFd::from(self).into_raw_fd()
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-/// Python's `fromfd`. Nothing is checked: a descriptor of another kind is
-/// answered with `EINVAL` when it is used.
-impl From<OwnedFd> for Epoll {
-    fn from(fd: OwnedFd) -> Epoll {
-        Epoll(Set(fd))
-    }
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")))]
-impl From<Epoll> for OwnedFd {
-    fn from(epoll: Epoll) -> OwnedFd {
-        epoll.0.0
     }
 }

@@ -126,7 +126,7 @@ fn an_edge_is_reported_on_register_and_on_modify_and_does_not_spin() {
 
 #[test]
 fn an_emulated_edge_is_reported_again_within_the_bound_and_at_once_after_rearm() {
-    if Selector::supports(Mode::Edge) {
+    if ["epoll", "kqueue"].contains(&Selector::backend()) {
         return;
     }
     let [one, _other] = writable();

@@ -19,6 +19,7 @@ use crate::timeout::{Signals, Until, milliseconds, whole_milliseconds};
 #[derive(Debug)]
 pub(crate) struct EpollFd(pub(crate) OwnedFd);
 
+#[cfg_attr(readiness_emulated_epoll, allow(dead_code, reason = "Epoll is on EpollSet"))]
 impl EpollFd {
     pub(crate) fn new(flags: u32) -> io::Result<EpollFd> {
         // SAFETY: no pointers.

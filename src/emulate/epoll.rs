@@ -95,11 +95,10 @@ impl EmulatedEpoll {
         None
     }
 
-    fn end(&self, table: &mut Table, key: Key) -> Option<()> {
-        let entry = table.remove(key)?;
-        // A host that has sets of its own has forgotten it with the source.
-        let _ = self.set.delete(key, &entry.source);
-        Some(())
+    /// Whether it was there: a host that has sets of its own has forgotten a source
+    /// that was closed.
+    fn end(&self, table: &mut Table, key: Key) -> bool {
+        table.remove(key).is_some_and(|entry| self.set.delete(key, &entry.source).is_ok())
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
@@ -152,7 +151,14 @@ impl EmulatedEpoll {
         if entry.flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
-        self.set.modify(key, &member, wants(flags), mode(flags))?;
+        match self.set.modify(key, &member, wants(flags), mode(flags)) {
+            // The host has forgotten it: it was closed.
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+                table.remove(key);
+                return Err(error(errno::NOT_FOUND));
+            }
+            modified => modified?,
+        }
         (entry.flags, entry.data) = (flags, data);
         Ok(())
     }
@@ -160,9 +166,8 @@ impl EmulatedEpoll {
     pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
         let member = self.admit(source)?;
         let mut table = self.table();
-        self.find(&mut table, &member)
-            .and_then(|key| self.end(&mut table, key))
-            .ok_or_else(|| error(errno::NOT_FOUND))
+        let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
+        if self.end(&mut table, key) { Ok(()) } else { Err(error(errno::NOT_FOUND)) }
     }
 
     /// The program met `WouldBlock`.

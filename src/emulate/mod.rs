@@ -1,6 +1,11 @@
 //! The semantics that a kernel lacks, over any backend.
 
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), readiness_backend = "poll"))]
+#[cfg(any(
+    not(any(target_os = "linux", target_os = "android")),
+    readiness_backend = "poll",
+    // To be tested over the kernel's.
+    readiness_emulated_epoll,
+))]
 pub(crate) mod epoll;
 
 #[cfg(not(any(

@@ -24,7 +24,10 @@ use table::{FLAGS, Table};
 use world::{Op, SLOTS, World};
 
 /// The emulation is what is compared.
-const EMULATED: bool = cfg!(readiness_backend = "poll");
+const EMULATED: bool = cfg!(any(readiness_backend = "poll", readiness_emulated_epoll));
+
+/// Over the kernel's, whose sets have descriptors that look like any.
+const OVER_EPOLL: bool = cfg!(readiness_emulated_epoll);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -196,7 +199,7 @@ fn sequences_give_the_same_answers_as_the_kernels_epoll() {
     println!("{text}");
     assert!(wrong.is_empty(), "reached, though listed as impossible: {wrong:#?}");
     // Fewer sequences do not reach everything.
-    if sequences >= 20_000 {
+    if sequences >= 20_000 && !OVER_EPOLL {
         assert!(empty.is_empty(), "never reached, and not listed as impossible: {empty:#?}");
     }
 }

@@ -376,6 +376,9 @@ impl<'a> World<'a> {
         // is told when he asks and not when it happens.
         let rdnorm_alone = kind == Kind::Set && flags & 0x41 == 0x40;
         let flags = if rdnorm_alone { flags | 1 } else { flags };
+        // That a descriptor is a set's is what ours cannot see.
+        let set = crate::OVER_EPOLL && kind == Kind::Set;
+        let flags = if set { flags & !(1 << 28) } else { flags };
         let open = self.slots[slot].source.is_some() || self.slots[slot].set.is_some();
         if !open {
             // Its number may be another one's by now, or there was none.

@@ -85,8 +85,8 @@ impl Backend for EpollSet {
     }
 
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
-        if out.found == out.events.len() {
-            // It was full: there may be more at once.
+        if out.found == out.events.len() || out.events.len() < most.min(AT_ONCE) {
+            // It was full, or made for a small wait: there may be more at once.
             let room = (out.found * 2).max(AT_ONCE);
             out.events.resize(room.min(most).max(out.found), EpollEvent::default());
         }
