@@ -4,7 +4,7 @@
 SHELL = bash
 .DEFAULT_GOAL = help
 # -k style options are for make's own targets; each task here is one script or one command.
-.PHONY: help demo test lint bench capi capi-wasm targets doctor clean
+.PHONY: help demo test lint bench soak capi capi-wasm targets doctor clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

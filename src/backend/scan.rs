@@ -242,10 +242,10 @@ impl State {
             out.push((self.slots[at].key(at), flags));
             true
         };
-        let from_cursor = self.told(first).skip_while(|(at, _)| *at < cursor);
-        if from_cursor.map(&mut take).all(|taken| taken) && cursor > 0 {
-            let wrapped = self.told(first).take_while(|(at, _)| *at < cursor);
-            wrapped.map(&mut take).all(|taken| taken);
+        let mut from_cursor = self.told(first).skip_while(|(at, _)| *at < cursor);
+        if from_cursor.all(&mut take) && cursor > 0 {
+            let mut wrapped = self.told(first).take_while(|(at, _)| *at < cursor);
+            wrapped.all(&mut take);
         }
         let mut now = None;
         for &(key, flags) in &out[begin..] {
