@@ -164,6 +164,8 @@ pub struct Selection {
     /// And by position over the lists one after the other: the slot.
     slot_of: Vec<u32>,
     index: Index,
+    /// The slots to pass over.
+    silent: Vec<usize>,
 }
 
 /// What each list wants, and what it takes for it.
@@ -270,20 +272,16 @@ impl Selection {
             };
             slot_of.push(slot);
         }
-        for slot in 0..list.len() {
-            if let Some(source) = list.source(slot) {
-                index.remove(source);
-            }
-        }
+        index.clear((0..list.len()).filter_map(|slot| list.source(slot)));
         slot_of.len() - before
     }
 
     /// One list: what is ready is in its order already.
     fn wait_one(&mut self, which: usize, until: Until<'_>) -> io::Result<()> {
         let (_, take) = WANTS[which];
-        let Selection { found, list, .. } = self;
+        let Selection { found, list, silent, .. } = self;
         let found = &mut found[which];
-        wait_for_any(list, until, |slot, flags| {
+        wait_for_any(list, silent, until, |slot, flags| {
             let ready = flags.intersects(take);
             if ready {
                 found.push(slot);
@@ -294,7 +292,7 @@ impl Selection {
     }
 
     fn wait_several(&mut self, lens: [usize; 3], until: Until<'_>) -> io::Result<()> {
-        let Selection { found, list, wants, got, slot_of, .. } = self;
+        let Selection { found, list, wants, got, slot_of, silent, .. } = self;
         // What each slot's lists take.
         for want in wants.iter_mut() {
             *want = WANTS
@@ -304,7 +302,7 @@ impl Selection {
         }
         got.clear();
         got.resize(wants.len(), PollFlags::empty());
-        wait_for_any(list, until, |slot, flags| {
+        wait_for_any(list, silent, until, |slot, flags| {
             got[slot] = flags & wants[slot];
             !got[slot].is_empty()
         })?;
@@ -326,6 +324,7 @@ impl Selection {
 /// passed over from then on.
 fn wait_for_any(
     list: &mut SourceList,
+    silent: &mut Vec<usize>,
     mut until: Until<'_>,
     mut each: impl FnMut(usize, PollFlags) -> bool,
 ) -> io::Result<()> {
@@ -345,10 +344,8 @@ fn wait_for_any(
         if any {
             return Ok(());
         }
-        let silent: Vec<usize> = list.ready().map(|(slot, _)| slot).collect();
-        for slot in silent {
-            list.vacate(slot);
-        }
+        silent.extend(list.ready().map(|(slot, _)| slot));
+        silent.drain(..).for_each(|slot| list.vacate(slot));
         until.deadline.refresh();
     }
 }

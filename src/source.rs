@@ -386,6 +386,16 @@ impl Index {
         }
     }
 
+    /// Forgets all: of those with small numbers, the ones that are given.
+    pub(crate) fn clear(&mut self, known: impl Iterator<Item = RawSource>) {
+        for number in known.filter_map(Index::small) {
+            if let Some(at) = self.small.get_mut(number) {
+                *at = NOWHERE;
+            }
+        }
+        self.large.clear();
+    }
+
     pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {
         match Index::small(raw) {
             Some(number) => self.small.get_mut(number).map(|at| std::mem::replace(at, NOWHERE)),

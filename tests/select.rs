@@ -152,6 +152,8 @@ fn a_selection_is_used_again_and_holds_the_last_result_alone() {
         let bad = not_open();
         select_into(&mut selection, [all[0], &bad], all, none, None).unwrap_err();
         assert!(selection.read().is_empty() && selection.write().is_empty());
+        select_into(&mut selection, none, [all[0], &bad, all[2]], none, None).unwrap_err();
+        assert!(selection.read().is_empty() && selection.write().is_empty());
     }
 }
 
@@ -246,6 +248,20 @@ mod unix {
         for number in [-2, i32::MIN, i32::MAX] {
             let error = select([&common::number(number)], [], [], None).unwrap_err();
             assert_eq!(os_error(&error), Some(libc::EBADF), "{number}");
+            let (file, bad) = (file("beside"), common::number(number));
+            let all: [&dyn AsSource; 2] = [&file, &bad];
+            let mut selection = Selection::new();
+            for count in [2, 1, 2] {
+                select_into(&mut selection, all, all, all, None).unwrap_err();
+                let error = select_into(
+                    &mut selection,
+                    all[..1].iter().copied(),
+                    all[..count].iter().copied(),
+                    [],
+                    None,
+                );
+                assert_eq!(error.is_err(), count == 2);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A process of its own for a test that changes the whole process.
 
-#![allow(dead_code, reason = "no test program needs all of it")]
+#![allow(dead_code, unused_imports, reason = "no test program needs all of it")]
 
 use std::process::Command;
 use std::time::Duration;
