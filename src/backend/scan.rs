@@ -242,10 +242,9 @@ impl State {
             out.push((self.slots[at].key(at), flags));
             true
         };
-        let mut from_cursor = self.told(first).skip_while(|(at, _)| *at < cursor);
-        if from_cursor.all(&mut take) && cursor > 0 {
-            let mut wrapped = self.told(first).take_while(|(at, _)| *at < cursor);
-            wrapped.all(&mut take);
+        let all = self.told(first).skip_while(|(at, _)| *at < cursor).all(&mut take);
+        if all && cursor > 0 {
+            self.told(first).take_while(|(at, _)| *at < cursor).all(&mut take);
         }
         let mut now = None;
         for &(key, flags) in &out[begin..] {
