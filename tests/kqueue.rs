@@ -780,3 +780,19 @@ mod files {
         assert!(gone == EBADF || gone == ENOENT, "{gone}");
     }
 }
+
+/// The numbers of knotes and of sources are not the same: a set has fewer sources.
+#[test]
+#[cfg(any(unix, target_os = "wasi"))]
+fn a_source_that_is_registered_after_a_timer_and_a_user_event_reports() {
+    let kqueue = Kqueue::new().unwrap();
+    let output = Kevent::new(&std::io::stdout(), Filter::Write);
+    change(&kqueue, &[user(1), timer(2, 1_000_000)]);
+    // Standard output may be a file, which is no source for a write.
+    if kqueue.control(&[output], &mut [], NOW).is_ok() {
+        assert_eq!(idents(&wait(&kqueue, SOON)), [output.ident]);
+        change(&kqueue, &[user(3), output.with_flags(KeventFlags::DELETE)]);
+    }
+    change(&kqueue, &[trigger(1)]);
+    assert_eq!(idents(&wait(&kqueue, SOON)), [1]);
+}

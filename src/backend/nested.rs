@@ -37,8 +37,16 @@ struct Entry {
     found: PollFlags,
 }
 
+impl Entry {
+    /// The set, if what it can say was asked for: the readiness of its members
+    /// would end the wait otherwise, again and again.
+    fn asked(&self) -> Option<Arc<Scan>> {
+        self.set.upgrade().filter(|_| self.want.intersects(READY))
+    }
+}
+
 /// What a set is ready for, if it has something.
-const READY: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
+pub(crate) const READY: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 
 impl SourceList {
     fn nested(&mut self) -> &mut Nested {
@@ -227,7 +235,7 @@ impl Nested {
         loop {
             // From here on a change of a set wakes us.
             let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
-            for set in self.sets.iter().filter_map(|entry| entry.set.upgrade()) {
+            for set in self.sets.iter().filter_map(Entry::asked) {
                 set.observe(&mut watch);
             }
             let mut ready = self.look()?;
@@ -245,7 +253,7 @@ impl Nested {
                 }
                 let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
                 let mut again: Option<Instant> = None;
-                for set in self.sets.iter().filter_map(|entry| entry.set.upgrade()) {
+                for set in self.sets.iter().filter_map(Entry::asked) {
                     set.observe(&mut watch);
                     set.members(&mut put, &mut again);
                 }

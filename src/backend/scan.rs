@@ -95,6 +95,22 @@ enum Change {
 }
 
 impl Slot {
+    /// One that nobody has used yet.
+    fn vacant(source: &Member) -> Slot {
+        Slot {
+            generation: u32::MAX,
+            source: source.clone(),
+            identity: None,
+            want: PollFlags::empty(),
+            mode: Mode::Level,
+            listed: false,
+            edge: Edge::default(),
+            quiet: false,
+            found: (0, PollFlags::empty()),
+            fires: false,
+        }
+    }
+
     fn key(&self, slot: usize) -> Key {
         Key::new(slot as u32, self.generation)
     }
@@ -144,6 +160,12 @@ impl State {
         let is_set = matches!(source, Member::Set(..));
         if self.slots.get(at).is_some_and(|slot| slot.listed) {
             self.vacate(at, first);
+        }
+        // Keys need not come in order: a kqueue has slots for timers between.
+        for gap in self.slots.len()..at {
+            self.list.put(first + gap, &source, want);
+            self.list.vacate(first + gap);
+            self.slots.push(Slot::vacant(&source));
         }
         // A slot of its own even if it is vacant.
         self.list.put(first + at, &source, want);
@@ -489,7 +511,8 @@ impl Scan {
             match &slot.source {
                 Member::Host(held) => slot.rest().into_iter().for_each(|rest| put(held, rest)),
                 Member::Set(set, _) => {
-                    if let (Some(set), Some(_)) = (set.upgrade(), slot.rest()) {
+                    let asked = slot.rest().is_some_and(|rest| rest.intersects(nested::READY));
+                    if let (Some(set), true) = (set.upgrade(), asked) {
                         set.members(put, again);
                     }
                 }
