@@ -5,6 +5,9 @@
 
 mod common;
 mod descriptor;
+mod process;
 mod read;
+mod signal;
 mod threads;
+mod vnode;
 mod write;

@@ -46,7 +46,7 @@ pub(crate) fn kind(fd: RawFd) -> io::Result<Kind> {
     })
 }
 
-fn status(fd: RawFd) -> io::Result<libc::stat> {
+pub(super) fn status(fd: RawFd) -> io::Result<libc::stat> {
     let mut status = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: there is room for the answer; any number may be asked about.
     check(unsafe { libc::fstat(fd, status.as_mut_ptr()) })?;

@@ -7,11 +7,17 @@
 
 mod count;
 mod fork;
+mod inotify;
+mod pidfd;
+mod signal;
 mod sock_diag;
 #[cfg(not(readiness_backend = "poll"))]
 mod timerfd;
 
 pub(crate) use count::{Kind, ahead, kind, read, write};
 pub(crate) use fork::process;
+pub(crate) use inotify::{FileEvent, FileState, Inotify};
+pub(crate) use pidfd::Process;
+pub(crate) use signal::{Counter, Told, can_be_counted};
 #[cfg(not(readiness_backend = "poll"))]
 pub(crate) use timerfd::TimerFd;

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::read_write::Io;
+use super::system::System;
 use super::timer::Timer;
 use crate::backend::Key;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
@@ -27,6 +28,7 @@ pub(super) enum What {
     Io(Io),
     Timer(Timer),
     User { triggered: bool },
+    System(System),
 }
 
 /// What becomes of a knote's flags in a report.
@@ -134,6 +136,12 @@ impl Knotes {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Knote)> {
         self.slots.iter().enumerate().filter_map(|(at, slot)| {
             Some((Key::new(at as u32, slot.generation), slot.knote.as_deref()?))
+        })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Knote)> {
+        self.slots.iter_mut().enumerate().filter_map(|(at, slot)| {
+            Some((Key::new(at as u32, slot.generation), slot.knote.as_deref_mut()?))
         })
     }
 

@@ -35,6 +35,15 @@ cfg_if::cfg_if! {
     }
 }
 
+cfg_if::cfg_if! {
+    if #[cfg(any(target_os = "linux", target_os = "android"))] {
+        mod system;
+    } else {
+        #[path = "no_system.rs"]
+        mod system;
+    }
+}
+
 pub(crate) struct EmulatedKqueue {
     own: Own,
     /// `None`: the descriptor is no kqueue.
@@ -74,7 +83,12 @@ impl EmulatedKqueue {
     pub(crate) fn new() -> io::Result<EmulatedKqueue> {
         let (own, host) = Host::new()?;
         let mark = host.mark();
-        let state = State { host, knotes: Knotes::default(), timers: Timers::default() };
+        let state = State {
+            host,
+            knotes: Knotes::default(),
+            timers: Timers::default(),
+            systems: system::Systems::default(),
+        };
         let inner = Inner {
             state,
             waiters: Waiters::default(),

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::error::{EINVAL, system};
-use super::knote::What;
+use super::knote::{Knote, What};
 use super::read_write::{self, Look};
 use super::state::State;
 use crate::backend::epoll::{self, EpollFd};
@@ -129,7 +129,7 @@ impl Host {
         let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         own.control(libc::EPOLL_CTL_ADD, read.0.as_raw_fd(), EpollFlags::IN.bits(), 0)?;
         let wake = Arc::new(Wake::new()?);
-        let host = Host {
+        let mut host = Host {
             mark: Mark(Arc::new(AtomicI32::new(read.0.as_raw_fd()))),
             read: Arc::new(read),
             write: None,
@@ -142,18 +142,23 @@ impl Host {
             generation: 0,
             buffers: Vec::new(),
         };
-        host.watch_own(Key::WAKE, host.wake.fd())?;
+        let wake = host.wake.fd();
+        host.watch_own(Key::WAKE, wake)?;
         Ok((own, host))
     }
 
+    /// Whose event it is.
+    pub(super) fn key(&self, event: Key) -> Option<Key> {
+        Some(event)
+    }
+
     /// Watches a descriptor of the kqueue's own.
-    pub(super) fn watch_own(&self, key: Key, fd: RawFd) -> io::Result<()> {
+    pub(super) fn watch_own(&mut self, key: Key, fd: RawFd) -> io::Result<()> {
         self.read.control(libc::EPOLL_CTL_ADD, fd, EpollFlags::IN.bits(), key.bits())
     }
 
-    /// What wakes a wait: from a signal handler too.
-    pub(super) fn waker(&self) -> Arc<Wake> {
-        Arc::clone(&self.wake)
+    pub(super) fn forget_own(&mut self, _key: Key, fd: RawFd) {
+        let _ = self.read.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
     }
 
     pub(super) fn watch(
@@ -289,6 +294,7 @@ impl Host {
         &mut self,
         own: &Own,
         live: impl Iterator<Item = (Key, &'a Member, Filter, Mode)>,
+        descriptors: &[(Key, RawFd)],
     ) -> io::Result<()> {
         let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         let write = match self.write {
@@ -302,6 +308,9 @@ impl Host {
             };
             let flags = flags(filter, mode).bits();
             set.control(libc::EPOLL_CTL_ADD, number(source), flags, key.bits())?;
+        }
+        for (key, fd) in descriptors {
+            read.control(libc::EPOLL_CTL_ADD, *fd, EpollFlags::IN.bits(), key.bits())?;
         }
         read.control(libc::EPOLL_CTL_ADD, self.wake.fd(), EpollFlags::IN.bits(), Key::WAKE.bits())?;
         if let Some(timer) = &self.timer {
@@ -403,17 +412,22 @@ pub(super) fn pending(state: &mut State) -> usize {
             if state.host.take_own(key) {
                 continue;
             }
-            let State { host, knotes, .. } = state;
-            let Some(knote) = knotes.get_mut(key) else { continue };
+            let State { host, knotes, systems, .. } = state;
+            let Some(Knote { what: What::Io(io), .. }) = knotes.get(key) else {
+                // It is in the queue now.
+                systems.take(host, knotes, key);
+                continue;
+            };
+            let Some(knote) = knotes.get(key) else { continue };
             let (filter, asked, least) = (knote.kevent.filter, knote.asked, knote.argument);
-            let What::Io(io) = &knote.what else { continue };
             let look = read_write::look(host, io, filter, asked, least, said);
-            if !knote.disabled && matches!(look, Look::Ready { .. }) {
-                pending += 1;
-                if knote.clears() {
-                    // The look has taken it.
-                    let _ = read_write::arm(host, key, knote);
-                }
+            if knote.disabled || !matches!(look, Look::Ready { .. }) {
+                continue;
+            }
+            pending += 1;
+            if let Some(knote) = knotes.get_mut(key).filter(|knote| knote.clears()) {
+                // The look has taken it.
+                let _ = read_write::arm(host, key, knote);
             }
         }
     }

@@ -1,17 +1,19 @@
 //! The host of a kqueue where it has no descriptor: a set of the backend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Shared;
-use super::error::{self, EINVAL, system};
+use super::error::{self, EINVAL, ENOENT, system};
 use super::state::State;
 use crate::backend::probe::Kind;
 use crate::backend::{self, Added, Backend, Key, Scan};
 use crate::flags::PollFlags;
 use crate::kevent::Filter;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::source::Held;
 use crate::source::Member;
 use crate::timeout::Until;
 
@@ -32,10 +34,20 @@ pub(super) enum Mode {
 
 pub(super) struct Host {
     set: Arc<Scan>,
+    /// By slot of the set, which has only what is waited on: whose it is.
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_key: HashMap<u64, Key>,
     woken: bool,
     /// What was said to those who wait for it.
     published: (bool, Option<Instant>),
     buffers: Vec<Buffer>,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    key: Option<Key>,
 }
 
 /// Where a wait puts what it found.
@@ -91,12 +103,81 @@ impl Host {
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let set = Arc::new(Scan::new()?);
         let own = Arc::clone(&set);
-        let host = Host { set, woken: false, published: (false, None), buffers: Vec::new() };
+        let host = Host {
+            set,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: HashMap::new(),
+            woken: false,
+            published: (false, None),
+            buffers: Vec::new(),
+        };
         Ok((own, host))
     }
 
     pub(super) fn mark(&self) -> Mark {
         Mark(self.set.id())
+    }
+
+    fn add(
+        &mut self,
+        key: Key,
+        source: &Member,
+        want: PollFlags,
+        mode: backend::Mode,
+    ) -> io::Result<Added> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        let place = &mut self.slots[slot as usize];
+        place.generation = place.generation.wrapping_add(1);
+        let generation = place.generation;
+        let own = Key::new(slot, generation);
+        match self.set.add(own, source, want, mode) {
+            Ok(added) => {
+                place.key = Some(key);
+                self.by_key.insert(key.bits(), own);
+                Ok(added)
+            }
+            Err(error) => {
+                // The set has slots without gaps: a new one must come again next.
+                if generation == 1 {
+                    self.slots.pop();
+                } else {
+                    self.free.push(slot);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Key, source: &Member) -> io::Result<()> {
+        let Some(own) = self.by_key.remove(&key.bits()) else { return Ok(()) };
+        self.slots[own.slot()].key = None;
+        self.free.push(own.slot() as u32);
+        self.set.delete(own, source)
+    }
+
+    /// Whose event it is.
+    pub(super) fn key(&self, event: Key) -> Option<Key> {
+        if event == Key::WAKE {
+            return Some(event);
+        }
+        let slot = self.slots.get(event.slot())?;
+        slot.key.filter(|_| slot.generation == event.generation())
+    }
+
+    /// Watches a descriptor of the kqueue's own.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn watch_own(&mut self, key: Key, fd: i32) -> io::Result<()> {
+        let source = Member::Host(Held::Fd(fd));
+        self.add(key, &source, PollFlags::IN, backend::Mode::Level).map(drop)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn forget_own(&mut self, key: Key, fd: i32) {
+        let _ = self.remove(key, &Member::Host(Held::Fd(fd)));
     }
 
     pub(super) fn watch(
@@ -108,7 +189,7 @@ impl Host {
         mode: Mode,
     ) -> io::Result<Added> {
         let (want, mode) = wanted(filter, mode);
-        self.set.add(key, source, want, mode)
+        self.add(key, source, want, mode)
     }
 
     pub(super) fn change(
@@ -119,11 +200,12 @@ impl Host {
         mode: Mode,
     ) -> io::Result<()> {
         let (want, mode) = wanted(filter, mode);
-        self.set.modify(key, source, want, mode)
+        let own = self.by_key.get(&key.bits()).copied().ok_or_else(|| system(ENOENT))?;
+        self.set.modify(own, source, want, mode)
     }
 
     pub(super) fn forget(&mut self, key: Key, source: &Member, _filter: Filter) -> io::Result<()> {
-        self.set.delete(key, source)
+        self.remove(key, source)
     }
 
     pub(super) fn is_same(&self, _source: &Member, _filter: Filter) -> bool {
@@ -157,6 +239,7 @@ impl Host {
         &mut self,
         _own: &Own,
         _live: impl Iterator<Item = (Key, &'a Member, Filter, Mode)>,
+        _descriptors: &[(Key, i32)],
     ) -> io::Result<()> {
         Ok(())
     }
@@ -179,6 +262,10 @@ impl Host {
 
     /// Takes note of an event of the kqueue's own; false if it is none.
     pub(super) fn take_own(&mut self, key: Key) -> bool {
+        if key == Key::WAKE {
+            // Whoever it was meant for may not have seen it.
+            self.woken = false;
+        }
         key == Key::WAKE
     }
 

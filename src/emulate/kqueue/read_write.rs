@@ -156,6 +156,14 @@ impl Io {
         Ok(())
     }
 
+    /// The number of a descriptor or socket.
+    pub(super) fn number(&self) -> Option<i32> {
+        match &self.source {
+            Member::Host(held) => i32::try_from(held.raw().number()).ok(),
+            Member::Set(..) => None,
+        }
+    }
+
     /// Whether the number still is what was registered.
     pub(super) fn is_same(&self, host: &Host, filter: Filter) -> bool {
         match self.how {

@@ -7,6 +7,7 @@ use super::error::{self, EBADF, EINVAL, ENOENT, system};
 use super::host::{self, Buffer, Host, Mode, Own};
 use super::knote::{Knote, Knotes, What};
 use super::read_write::{self, How, Look};
+use super::system::{self, Systems};
 use super::timer::{self, Timer};
 use super::user;
 use crate::backend::{Key, NOT_OPEN};
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) host: Host,
     pub(super) knotes: Knotes,
     pub(super) timers: Timers,
+    pub(super) systems: Systems,
 }
 
 impl State {
@@ -56,6 +58,7 @@ impl State {
         let source = match filter {
             Filter::Read | Filter::Write => Some(read_write::source(change)?),
             Filter::Timer | Filter::User => None,
+            _ if system::has(filter) => None,
             _ if filter.name().is_some() => {
                 return Err(error::unsupported(filter, "this target has no such filter"));
             }
@@ -74,7 +77,7 @@ impl State {
             Some(key) => match self.modify(key, change) {
                 // The number is another source's by now: the knote ended with the
                 // one that it was made for.
-                Err(error) if is_gone(&error) && source.is_some() => {
+                Err(error) if is_gone(&error) => {
                     let _ = self.end(key);
                     if !is_closed(&error) && flags.contains(KeventFlags::ADD) {
                         self.attach(own, change, source)
@@ -124,6 +127,10 @@ impl State {
             knote.active = matches!(knote.what, What::User { triggered: true });
             return Ok(knote);
         }
+        if system::has(change.filter) {
+            let State { host, knotes, systems, .. } = self;
+            return systems.attach(host, knotes, key, change);
+        }
         let mut timer = Timer::new(change, Instant::now())?;
         if !change.flags.contains(KeventFlags::DISABLE) {
             timer.start(&mut self.timers, key);
@@ -134,7 +141,7 @@ impl State {
     }
 
     fn modify(&mut self, key: Key, change: &Kevent) -> io::Result<()> {
-        let State { host, knotes, timers, .. } = self;
+        let State { host, knotes, timers, systems } = self;
         let Some(knote) = knotes.get_mut(key) else { return Err(system(ENOENT)) };
         let flags = change.flags;
         let again = match &knote.what {
@@ -166,6 +173,11 @@ impl State {
                 knote.argument = change.data;
                 knote.active |= matches!(io.how, How::File { .. });
                 read_write::arm(host, key, knote)?;
+            }
+            What::System(system) => {
+                systems.modify(system, key, change)?;
+                knote.asked = change.fflags;
+                knote.argument = change.data;
             }
             What::User { .. } => {
                 user::touch(knote, change);
@@ -201,12 +213,16 @@ impl State {
         match knote.what {
             What::Io(mut io) => {
                 io.again.stop(&mut self.timers);
+                if matches!(io.how, How::File { .. }) {
+                    self.systems.forget_file(key);
+                }
                 read_write::detach(&mut self.host, key, &io, knote.kevent.filter)
             }
             What::Timer(mut timer) => {
                 timer.stop(&mut self.timers);
                 Ok(())
             }
+            What::System(system) => self.systems.detach(&mut self.host, key, &system),
             What::User { .. } => Ok(()),
         }
     }
@@ -262,7 +278,7 @@ impl State {
                     // If it was closed meanwhile, it is gone anyway.
                     let _ = read_write::arm(&mut self.host, key, knote);
                 }
-                What::User { .. } => {}
+                What::User { .. } | What::System(_) => {}
             }
         }
         self.knotes.enqueue(key);
@@ -280,12 +296,15 @@ impl State {
     ) -> usize {
         let mut taken = 0;
         let mut strangers = false;
-        for (key, said) in buffer.events() {
+        for (event, said) in buffer.events() {
+            let Some(key) = self.host.key(event) else { continue };
             if self.host.take_own(key) {
                 continue;
             }
-            let Some(knote) = self.knotes.get(key) else {
-                strangers = true;
+            let State { host, knotes, systems, .. } = self;
+            let Some(knote) = knotes.get(key).filter(|knote| matches!(knote.what, What::Io(_)))
+            else {
+                strangers |= !systems.take(host, knotes, key);
                 continue;
             };
             if knote.disabled {
@@ -327,10 +346,17 @@ impl State {
     /// A file at its end, or one that was reported and clears: where nobody tells
     /// when it grows, somebody has to look.
     fn watch_file(&mut self, key: Key) {
-        if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
-            if matches!(io.how, How::File { .. }) {
-                io.again.later(&mut self.timers, key);
-            }
+        let State { host, knotes, timers, systems } = self;
+        let Some(Knote { what: What::Io(io), .. }) = knotes.get(key) else { return };
+        let fd = match (&io.how, io.number()) {
+            (How::File { .. }, Some(fd)) => fd,
+            _ => return,
+        };
+        if systems.watch_file(host, knotes, key, fd) {
+            return;
+        }
+        if let Some(Knote { what: What::Io(io), .. }) = knotes.get_mut(key) {
+            io.again.later(timers, key);
         }
     }
 
@@ -379,13 +405,15 @@ impl State {
             watched.then_some((key, &io.source, knote.kevent.filter, mode))
         });
         // Without descriptors or memory for it the ghosts stay, and are tried again.
-        let _ = self.host.rebuild(own, live);
+        let descriptors = self.systems.descriptors(&self.knotes);
+        let _ = self.host.rebuild(own, live, &descriptors);
     }
 }
 
 impl State {
     /// Activates what has happened by itself.
     pub(super) fn harvest(&mut self) {
+        self.systems.harvest(&mut self.knotes);
         if self.timers.earliest().is_none() {
             return;
         }
@@ -417,7 +445,8 @@ impl State {
     /// How many events wait to be taken. Takes none.
     pub(super) fn pending(&mut self) -> usize {
         self.harvest();
-        self.knotes.queued() + host::pending(self)
+        let watched = host::pending(self);
+        watched + self.knotes.queued()
     }
 }
 
@@ -426,6 +455,9 @@ fn run(knote: &mut Knote) -> Look {
     let report = |fflags, data| Look::Ready { flags: KeventFlags::empty(), fflags, data };
     let Kevent { data, fflags, .. } = knote.kevent;
     let oneshot = knote.is_oneshot();
+    if matches!(knote.what, What::System(_)) {
+        return system::run(knote);
+    }
     match &mut knote.what {
         What::Io(io) => match io.how {
             How::File { .. } => read_write::look_at_file(io, knote.asked),
@@ -433,7 +465,7 @@ fn run(knote: &mut Knote) -> Look {
             How::Watched { .. } => report(fflags, data),
         },
         What::User { triggered } if *triggered || oneshot => report(knote.asked, knote.argument),
-        What::User { .. } => Look::NotReady,
+        What::User { .. } | What::System(_) => Look::NotReady,
         What::Timer(_) if data > 0 || oneshot => report(NoteFlags::empty(), data),
         What::Timer(_) => Look::NotReady,
     }
