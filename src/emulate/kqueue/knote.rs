@@ -27,7 +27,13 @@ pub(super) struct Knote {
 pub(super) enum What {
     Io(Io),
     Timer(Timer),
-    User { triggered: bool },
+    User {
+        triggered: bool,
+    },
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "there is none")
+    )]
     System(System),
 }
 
@@ -139,6 +145,7 @@ impl Knotes {
         })
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Knote)> {
         self.slots.iter_mut().enumerate().filter_map(|(at, slot)| {
             Some((Key::new(at as u32, slot.generation), slot.knote.as_deref_mut()?))

@@ -13,7 +13,7 @@ use crate::kevent::{Filter, Kevent};
 pub(super) type System = Infallible;
 
 #[derive(Default)]
-pub(super) struct Systems;
+pub(super) struct Systems {}
 
 pub(super) fn has(_filter: Filter) -> bool {
     false
