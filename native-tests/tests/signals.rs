@@ -340,7 +340,8 @@ fn an_interruption_loses_no_event_and_no_timer() {
         under_fire(
             || {
                 selector.add_periodic(2, MS, MS).unwrap();
-                while arrived < 50 {
+                // On a busy machine the signal often comes after the byte.
+                while arrived < 50 || interruptions == 0 && arrived < 5000 {
                     match selector.wait_interruptible(&mut events, Some(LONG)) {
                         Ok(0) => panic!("{mode:?}: {arrived} arrived, and then none"),
                         Ok(_) => {}
