@@ -263,9 +263,12 @@ ZEROS = [{}, dict(grain=MS), dict(grain=MS, stalls=3), dict(zero="forever"), dic
 def test_a_zero_timeout_tells_what_is_ready(run, quirks, timeout):
     fds = {4: idle(), 5: readable(at=200 * MS), 6: writable(at=200 * MS)}
     wait = f"poll:{timeout}"
-    commands = ["reg:4-6:IN+OUT", wait, wait, wait, "select::::300", wait, wait]
+    commands = ["reg:4-6:IN+OUT", wait, wait, wait, "select::::300", *[wait] * 6]
     result = run(quirks, fds, *commands)
-    assert result.all("poll") == ["", "", "", "5=IN 6=OUT", "5=IN 6=OUT"]
+    assert result.all("poll") == [""] * 3 + ["5=IN 6=OUT"] * 6
+    commands = ["reg:4-5:IN", "reg:6:OUT", wait, wait, wait, "select::::300", *[wait] * 6]
+    result = run(quirks, fds, *commands)
+    assert result.all("poll") == [""] * 3 + ["5=IN 6=OUT"] * 6
     result = run(quirks, fds, *["sreg:4-6:IN+OUT", "swait:0", "select::::300", "swait:0"])
     assert result.all("swait") == ["", "5=r 6=w"]
 
@@ -315,7 +318,7 @@ def test_a_wait_is_never_early(run, quirks, timeout):
     result = run(quirks, fds, *commands, f"select:4,5:4::{timeout}")
     assert result.all("poll") == ["", "", ""]
     for took in result.took("poll") + result.took("select"):
-        assert timeout <= took < timeout + 11
+        assert timeout <= took < timeout + 20
 
 
 @hosts(*CLOCKS)
