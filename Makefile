@@ -22,7 +22,7 @@ lint: ## format, clippy and documentation, on each backend and target, warnings 
 bench: ## the benchmarks, against the raw system calls and the peers
 	cargo bench
 
-soak: ## the differential tests at length: a million sequences (READINESS_SEQUENCES=, READINESS_SEED=)
+soak: ## the differential tests and the fuzzer of the C interface at length (scripts/soak says how long)
 	@scripts/soak
 
 capi: ## the C library and its headers, in target/capi (BACKEND=poll: in target/capi-poll)

@@ -2,8 +2,6 @@
 
 use libc::c_int;
 
-#[cfg(unix)]
-use crate::errno::check;
 use crate::errno::{Answer, Errno, call};
 use crate::sets::{self, Set};
 use crate::source::CSource;
@@ -48,24 +46,11 @@ fn tell(fd: c_int, say: impl Fn(&Set, &CSource)) {
     }
 }
 
-/// Not the C library's `close`, which the linker may have wrapped to be ours.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn host_close(fd: c_int) -> Answer {
-    // SAFETY: the caller's own descriptor, or no descriptor.
-    check(unsafe { libc::syscall(libc::SYS_close, fd) } as c_int)
-}
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "wasi"))]
+use crate::wrap::close as host_close;
 
-#[cfg(target_os = "wasi")]
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "wasi")))]
 fn host_close(fd: c_int) -> Answer {
     // SAFETY: the caller's own descriptor, or no descriptor.
-    match unsafe { wasi::fd_close(fd as wasi::Fd) } {
-        Ok(()) => Ok(0),
-        Err(error) => Err(Errno(error.raw().into())),
-    }
-}
-
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-fn host_close(fd: c_int) -> Answer {
-    // SAFETY: the caller's own descriptor, or no descriptor.
-    check(unsafe { libc::close(fd) })
+    crate::errno::check(unsafe { libc::close(fd) })
 }

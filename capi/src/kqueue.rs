@@ -7,11 +7,11 @@ use crate::errno::call;
 #[cfg(kernel_kqueue)]
 #[path = "kqueue/kernel.rs"]
 mod host;
-#[cfg(emulated_kqueue)]
+#[cfg(not(kernel_kqueue))]
 #[path = "kqueue/emulated.rs"]
 mod host;
 
-#[cfg(emulated_kqueue)]
+#[cfg(not(kernel_kqueue))]
 pub(crate) use host::Queue;
 
 /// kqueue(2).

@@ -14,7 +14,6 @@
 mod close;
 mod epoll;
 mod errno;
-#[cfg(any(kernel_kqueue, emulated_kqueue))]
 mod kqueue;
 mod memory;
 mod poll;

@@ -1,47 +1,69 @@
-//! The caller's memory: looked at before it is used, and never as a Rust
-//! reference, for C may have laid it anywhere and may write to it meanwhile.
+//! The caller's memory, copied in and out as a kernel does: never a Rust reference
+//! to it, for C may have laid it anywhere and may write to it meanwhile, and never
+//! a crash for a count that runs out of it.
 
 use crate::errno::{Answer, Errno};
 
-/// Below this no count is suspicious: 64 KiB.
-const MODEST: usize = 1 << 16;
+const FAULT: Errno = Errno(libc::EFAULT);
 
-/// An array of the caller's to read from.
-pub(crate) struct Input<T> {
-    at: *const T,
-    len: usize,
-}
-
-impl<T: Copy> Input<T> {
-    /// `EFAULT` for NULL, unless there is nothing to read; and for a length that
-    /// runs out of the memory there is, which is how a wrong count shows.
-    ///
-    /// # Safety
-    /// `at` is NULL, or the caller's array.
-    pub(crate) unsafe fn new(at: *const T, len: usize) -> Answer<Input<T>> {
-        if len > 0 {
-            let bytes = len.checked_mul(size_of::<T>()).ok_or(Errno(libc::EFAULT))?;
-            if at.is_null() || (bytes > MODEST && !mapped(at as usize, bytes)) {
-                return Err(Errno(libc::EFAULT));
-            }
-        }
-        Ok(Input { at, len })
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        // SAFETY: the caller's array is this long.
-        (0..self.len).map(|at| unsafe { self.at.add(at).read_unaligned() })
-    }
-}
-
-/// Writes to the caller's array.
+/// What the caller's array holds. `EFAULT` for NULL, unless the array is empty, and
+/// for a length that runs out of the memory there is.
 ///
 /// # Safety
-/// `to` has room for `from` at `first`.
-pub(crate) unsafe fn write<T: Copy>(to: *mut T, first: usize, from: impl Iterator<Item = T>) {
-    for (at, value) in from.enumerate() {
-        // SAFETY: there is room, as the caller of this function says.
-        unsafe { to.add(first + at).write_unaligned(value) }
+/// `at` is NULL, or points to an array of the caller's, of a type that may hold any
+/// bits.
+pub(crate) unsafe fn read<T: Copy>(at: *const T, len: usize) -> Answer<Vec<T>> {
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let bytes = len.checked_mul(size_of::<T>()).ok_or(FAULT)?;
+    if at.is_null() {
+        return Err(FAULT);
+    }
+    let mut array: Vec<T> = Vec::new();
+    if host::is_surely_there(at as usize, bytes) {
+        array.reserve_exact(len);
+        // SAFETY: the memory is there, and there is room for it.
+        unsafe {
+            at.cast::<u8>().copy_to_nonoverlapping(array.as_mut_ptr().cast(), bytes);
+            array.set_len(len);
+        }
+        return Ok(array);
+    }
+    // Bit by bit, so that a wild length is found out before it is allocated.
+    while array.len() < len {
+        let part = (len - array.len()).min(1024);
+        array.reserve(part);
+        // SAFETY: there is room for the part, which the host checks before it copies.
+        unsafe {
+            let from = at.wrapping_add(array.len());
+            let to = array.as_mut_ptr().add(array.len());
+            host::copy_in(to.cast(), from as usize, part * size_of::<T>())?;
+            array.set_len(array.len() + part);
+        }
+    }
+    Ok(array)
+}
+
+/// Fills the front of the caller's array. `EFAULT` as for [`read`].
+///
+/// # Safety
+/// As for [`read`].
+pub(crate) unsafe fn write<T: Copy>(to: *mut T, from: &[T]) -> Answer<()> {
+    let bytes = size_of_val(from);
+    if bytes == 0 {
+        return Ok(());
+    }
+    if to.is_null() {
+        return Err(FAULT);
+    }
+    // SAFETY: the memory is there, or the host checks that it is.
+    unsafe {
+        if host::is_surely_there(to as usize, bytes) {
+            from.as_ptr().cast::<u8>().copy_to_nonoverlapping(to.cast(), bytes);
+            return Ok(());
+        }
+        host::copy_out(to as usize, from.as_ptr().cast(), bytes)
     }
 }
 
@@ -54,33 +76,127 @@ pub(crate) unsafe fn optional<T: Copy>(at: *const T) -> Option<T> {
     (!at.is_null()).then(|| unsafe { at.read_unaligned() })
 }
 
-/// Whether all of this memory is there.
+/// The kernel copies, and tells when there is nothing to copy.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn mapped(at: usize, bytes: usize) -> bool {
-    // SAFETY: no pointers.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as usize;
-    let Some(end) = at.checked_add(bytes) else { return false };
-    let mut seen = [0u8; 1024];
-    let mut from = at & !(page - 1);
-    while from < end {
-        let part = (end - from).min(page * seen.len());
-        // SAFETY: mincore only looks; there is room for a byte a page.
-        if unsafe { libc::mincore(from as *mut libc::c_void, part, seen.as_mut_ptr()) } == -1 {
-            return false;
-        }
-        from += part;
+mod host {
+    use libc::{c_ulong, c_void, iovec};
+
+    use super::FAULT;
+    use crate::errno::{Answer, Errno, check};
+
+    /// The least that a page has. The array's first item is there, and so is the
+    /// rest of its page.
+    const PAGE: usize = 4096;
+
+    pub(super) fn is_surely_there(at: usize, bytes: usize) -> bool {
+        at % PAGE + bytes <= PAGE
     }
-    true
+
+    type Copy = unsafe extern "C" fn(
+        libc::pid_t,
+        *const iovec,
+        c_ulong,
+        *const iovec,
+        c_ulong,
+        c_ulong,
+    ) -> libc::ssize_t;
+
+    unsafe fn copy(call: Copy, own: *mut c_void, theirs: usize, bytes: usize) -> Answer<bool> {
+        let own = iovec { iov_base: own, iov_len: bytes };
+        let theirs = iovec { iov_base: theirs as *mut c_void, iov_len: bytes };
+        // SAFETY: `own` is ours, and the kernel checks `theirs`.
+        let copied = unsafe { call(libc::getpid(), &own, 1, &theirs, 1, 0) };
+        match usize::try_from(copied) {
+            Ok(copied) if copied == bytes => Ok(true),
+            Ok(_) => Err(FAULT),
+            Err(_) => match Errno::last() {
+                // A sandbox that does not allow it.
+                Errno(libc::ENOSYS | libc::EPERM) => Ok(false),
+                _ => Err(FAULT),
+            },
+        }
+    }
+
+    /// # Safety
+    /// There is room for `bytes` at `to`.
+    pub(super) unsafe fn copy_in(to: *mut c_void, from: usize, bytes: usize) -> Answer<()> {
+        // SAFETY: there is room; without the kernel's check, the page table's.
+        unsafe {
+            if !copy(libc::process_vm_readv, to, from, bytes)? {
+                mapped(from, bytes)?;
+                (from as *const u8).copy_to_nonoverlapping(to.cast(), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// There are `bytes` at `from`.
+    pub(super) unsafe fn copy_out(to: usize, from: *const c_void, bytes: usize) -> Answer<()> {
+        // SAFETY: they are there; without the kernel's check, the page table's.
+        unsafe {
+            if !copy(libc::process_vm_writev, from.cast_mut(), to, bytes)? {
+                mapped(to, bytes)?;
+                from.cast::<u8>().copy_to_nonoverlapping(to as *mut u8, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn mapped(at: usize, bytes: usize) -> Answer<()> {
+        let end = at.checked_add(bytes).ok_or(FAULT)?;
+        let mut page = at & !(PAGE - 1);
+        while page < end {
+            let mut seen = 0u8;
+            // SAFETY: mincore only looks; there is room for its byte.
+            check(unsafe { libc::mincore(page as *mut c_void, PAGE, (&raw mut seen).cast()) })
+                .map_err(|_| FAULT)?;
+            page += PAGE;
+        }
+        Ok(())
+    }
 }
 
+/// The memory ends where it ends.
 #[cfg(target_arch = "wasm32")]
-fn mapped(at: usize, bytes: usize) -> bool {
-    let size = core::arch::wasm32::memory_size::<0>() * 65536;
-    at.checked_add(bytes).is_some_and(|end| end <= size)
+mod host {
+    use std::ffi::c_void;
+
+    use super::FAULT;
+    use crate::errno::Answer;
+
+    pub(super) fn is_surely_there(at: usize, bytes: usize) -> bool {
+        let size = core::arch::wasm32::memory_size::<0>() * 65536;
+        at.checked_add(bytes).is_some_and(|end| end <= size)
+    }
+
+    pub(super) unsafe fn copy_in(_: *mut c_void, _: usize, _: usize) -> Answer<()> {
+        Err(FAULT)
+    }
+
+    pub(super) unsafe fn copy_out(_: usize, _: *const c_void, _: usize) -> Answer<()> {
+        Err(FAULT)
+    }
 }
 
-/// The kernel's own calls look for themselves; what is left is small.
+/// Here the kernel has kqueue and poll, and looks for itself; what is left is what
+/// Linux's signatures bring, an event or two.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
-fn mapped(_at: usize, bytes: usize) -> bool {
-    bytes < 1 << 24
+mod host {
+    use std::ffi::c_void;
+
+    use super::FAULT;
+    use crate::errno::Answer;
+
+    pub(super) fn is_surely_there(at: usize, bytes: usize) -> bool {
+        bytes < 1 << 24 && at.checked_add(bytes).is_some()
+    }
+
+    pub(super) unsafe fn copy_in(_: *mut c_void, _: usize, _: usize) -> Answer<()> {
+        Err(FAULT)
+    }
+
+    pub(super) unsafe fn copy_out(_: usize, _: *const c_void, _: usize) -> Answer<()> {
+        Err(FAULT)
+    }
 }

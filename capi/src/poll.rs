@@ -7,7 +7,7 @@ use libc::{c_int, c_short, nfds_t, pollfd, timespec};
 use readiness::{AsSource, Poll, PollEvent, PollFlags, RawSource};
 
 use crate::errno::{Answer, Errno, call};
-use crate::memory::{Input, write};
+use crate::memory::{read, write};
 #[cfg(unix)]
 use crate::sets;
 use crate::signals::{self, Mask, sigset_t};
@@ -19,8 +19,9 @@ use crate::timeout;
 pub unsafe extern "C" fn readiness_poll(fds: *mut pollfd, nfds: nfds_t, timeout: c_int) -> c_int {
     #[cfg(unix)]
     if !sets::any_without_descriptor() {
+        let timeout = timeout::milliseconds(timeout);
         // SAFETY: the caller's array; the kernel checks it.
-        return unsafe { libc::poll(fds, nfds, timeout) };
+        return call(|| unsafe { host::poll(fds, nfds, timeout, std::ptr::null()) });
     }
     let timeout = timeout::milliseconds(timeout);
     // SAFETY: the caller's array.
@@ -35,16 +36,69 @@ pub unsafe extern "C" fn readiness_ppoll(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> c_int {
-    #[cfg(all(unix, not(any(target_os = "macos", target_os = "ios"))))]
+    #[cfg(unix)]
     if !sets::any_without_descriptor() {
         // SAFETY: the caller's memory; the kernel checks it.
-        return unsafe { libc::ppoll(fds, nfds, timeout, mask) };
+        return call(|| unsafe { host::poll(fds, nfds, timeout::of_timespec(timeout)?, mask) });
     }
     // SAFETY: the caller's memory.
     call(|| unsafe {
         timeout::of_timespec(timeout)
             .and_then(|timeout| poll(fds, nfds as usize, timeout, signals::mask(mask)))
     })
+}
+
+/// The system call itself: a sanitizer's poll(2) believes every count.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod host {
+    use super::*;
+    use crate::errno::check;
+
+    pub(super) unsafe fn poll(
+        fds: *mut pollfd,
+        nfds: nfds_t,
+        timeout: Option<Duration>,
+        mask: *const sigset_t,
+    ) -> Answer {
+        // The kernel writes the time that is left into its timespec.
+        let time = timeout.map(timeout::to_timespec);
+        let time = time.as_ref().map_or(std::ptr::null(), |time| time as *const timespec);
+        // The kernel's set of 64 signals is the front of the C library's.
+        let set_size: libc::size_t = 8;
+        // SAFETY: the caller's memory, which the kernel checks, and a time of our own.
+        check(unsafe { libc::syscall(libc::SYS_ppoll, fds, nfds, time, mask, set_size) } as c_int)
+    }
+}
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod host {
+    use super::*;
+    use crate::errno::check;
+
+    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
+    pub(super) unsafe fn poll(
+        fds: *mut pollfd,
+        nfds: nfds_t,
+        timeout: Option<Duration>,
+        mask: *const sigset_t,
+    ) -> Answer {
+        let time = timeout.map(timeout::to_timespec);
+        let time = time.as_ref().map_or(std::ptr::null(), |time| time as *const timespec);
+        // SAFETY: the caller's memory, which the kernel checks, and a time of our own.
+        check(unsafe { libc::ppoll(fds, nfds, time, mask) })
+    }
+
+    /// There is no ppoll(2); the crate's exchanges the mask around the call.
+    #[cfg(any(target_os = "macos", target_os = "ios"))]
+    pub(super) unsafe fn poll(
+        fds: *mut pollfd,
+        nfds: nfds_t,
+        timeout: Option<Duration>,
+        mask: *const sigset_t,
+    ) -> Answer {
+        // SAFETY: the caller's memory.
+        unsafe { super::poll(fds, nfds as usize, timeout, signals::mask(mask)) }
+    }
 }
 
 /// Waits, with a mask if it is ppoll that was called.
@@ -70,7 +124,7 @@ unsafe fn poll(fds: *mut pollfd, nfds: usize, timeout: Option<Duration>, mask: M
         return Err(Errno(libc::EINVAL));
     }
     // SAFETY: the caller's array.
-    let entries: Vec<pollfd> = unsafe { Input::new(fds.cast_const(), nfds) }?.iter().collect();
+    let mut entries: Vec<pollfd> = unsafe { read(fds.cast_const(), nfds) }?;
 
     // One registration a source, wanting what any entry of it wants.
     let mut poll = Poll::new();
@@ -93,15 +147,14 @@ unsafe fn poll(fds: *mut pollfd, nfds: usize, timeout: Option<Duration>, mask: M
         found.iter().map(|event| (event.source, event.flags)).collect();
     let unasked = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
     let mut ready = 0;
-    let entries = entries.into_iter().zip(sources).map(|(entry, source)| {
+    for (entry, source) in entries.iter_mut().zip(sources) {
         let asked = PollFlags::from_bits_truncate(entry.events as u16) | unasked;
         let flags = source.and_then(|source| found.get(&source).copied());
-        let revents = (flags.unwrap_or(PollFlags::empty()) & asked).bits() as c_short;
-        ready += c_int::from(revents != 0);
-        pollfd { revents, ..entry }
-    });
+        entry.revents = (flags.unwrap_or(PollFlags::empty()) & asked).bits() as c_short;
+        ready += c_int::from(entry.revents != 0);
+    }
     // SAFETY: the caller's array.
-    unsafe { write(fds, 0, entries) };
+    unsafe { write(fds, &entries) }?;
     Ok(ready)
 }
 
@@ -116,8 +169,8 @@ fn limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-/// Memory is the limit.
+/// WASI has no such limit; one that no program means, so that a wrong count is told.
 #[cfg(not(unix))]
 fn limit() -> usize {
-    usize::MAX
+    1 << 16
 }

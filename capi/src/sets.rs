@@ -37,7 +37,7 @@ pub(crate) struct Set {
 pub(crate) enum Kind {
     #[cfg(not(kernel_epoll))]
     Epoll(readiness::Epoll),
-    #[cfg(emulated_kqueue)]
+    #[cfg(not(kernel_kqueue))]
     Kqueue(crate::kqueue::Queue),
 }
 
@@ -48,28 +48,30 @@ impl Kind {
         match self {
             #[cfg(not(kernel_epoll))]
             Kind::Epoll(_) => None,
-            #[cfg(emulated_kqueue)]
+            #[cfg(not(kernel_kqueue))]
             Kind::Kqueue(queue) => queue.descriptor(),
         }
     }
 }
 
-impl Set {
-    pub(crate) fn as_source(&self) -> Source<'_> {
+impl AsSource for Set {
+    fn as_source(&self) -> Source<'_> {
         match &self.kind {
             #[cfg(not(kernel_epoll))]
             Kind::Epoll(epoll) => epoll.as_source(),
-            #[cfg(emulated_kqueue)]
+            #[cfg(not(kernel_kqueue))]
             Kind::Kqueue(queue) => queue.set.as_source(),
         }
     }
+}
 
+impl Set {
     /// The program closes this source.
     pub(crate) fn closed(&self, source: &CSource) {
         match &self.kind {
             #[cfg(not(kernel_epoll))]
             Kind::Epoll(epoll) => epoll.closed(source.raw_source()),
-            #[cfg(emulated_kqueue)]
+            #[cfg(not(kernel_kqueue))]
             Kind::Kqueue(queue) => queue.closed(source),
         }
     }
@@ -80,7 +82,7 @@ impl Set {
             #[cfg(not(kernel_epoll))]
             // It has no better way to hear of an error than a late edge.
             Kind::Epoll(epoll) => drop(epoll.rearm(source)),
-            #[cfg(emulated_kqueue)]
+            #[cfg(not(kernel_kqueue))]
             Kind::Kqueue(queue) => queue.rearm(source),
         }
     }

@@ -42,3 +42,14 @@ pub(crate) unsafe fn of_timeval(time: *const timeval) -> Answer<Option<Duration>
     }
     Ok(Some(Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros))))
 }
+
+/// A time that is never shorter.
+#[cfg(unix)]
+pub(crate) fn to_timespec(time: Duration) -> timespec {
+    // Not a struct literal: some targets pad it.
+    // SAFETY: all zeros is a timespec.
+    let mut spec: timespec = unsafe { std::mem::zeroed() };
+    spec.tv_sec = libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX);
+    spec.tv_nsec = time.subsec_nanos() as _;
+    spec
+}

@@ -2,9 +2,7 @@
 //! `-Wl,--wrap=close` makes every `close` of the program a `__wrap_close`.
 //!
 //! close lets emulated sets go; the others tell them that a descriptor said
-//! `EAGAIN`, so that emulated edges are on time. They make the system call
-//! itself and not the C library's function: in a static archive that one
-//! would be wrapped too.
+//! `EAGAIN`, so that emulated edges are on time.
 
 use libc::{c_int, c_void, iovec, size_t, ssize_t};
 
@@ -17,6 +15,12 @@ mod host;
 #[cfg(target_os = "wasi")]
 #[path = "wrap/wasi.rs"]
 mod host;
+
+/// close(2), whatever the linker has made of `close`.
+pub(crate) fn close(fd: c_int) -> Answer {
+    // SAFETY: the caller's own descriptor, or no descriptor.
+    unsafe { host::close(fd) }.map(|_| 0)
+}
 
 /// The same everywhere; the libc crate does not have it for WASI.
 #[allow(non_camel_case_types)]
@@ -94,7 +98,7 @@ pub unsafe extern "C" fn __wrap_accept(
     size: *mut socklen_t,
 ) -> c_int {
     // SAFETY: the caller's memory.
-    told(fd, unsafe { host::accept(fd, address, size, 0) }) as c_int
+    told(fd, unsafe { host::accept4(fd, address, size, 0) }) as c_int
 }
 
 #[unsafe(no_mangle)]
@@ -105,7 +109,7 @@ pub unsafe extern "C" fn __wrap_accept4(
     flags: c_int,
 ) -> c_int {
     // SAFETY: the caller's memory.
-    told(fd, unsafe { host::accept(fd, address, size, flags) }) as c_int
+    told(fd, unsafe { host::accept4(fd, address, size, flags) }) as c_int
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

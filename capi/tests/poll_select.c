@@ -71,14 +71,12 @@ static void test_poll(void)
 	FAILS(EFAULT, poll(NULL, 1, 0));
 	FAILS(EFAULT, ppoll(NULL, 3, &zero, NULL));
 #ifdef __wasi__
-	FAILS(EFAULT, poll(fds, ULONG_MAX / 2, 0));
-	FAILS(EFAULT, poll(fds, ULONG_MAX, 0));
 	/* Nothing could ever end it. */
 	FAILS(EINVAL, poll(NULL, 0, -1));
 #else
+#endif
 	FAILS(EINVAL, poll(fds, ULONG_MAX, 0));
 	FAILS(EINVAL, poll(fds, INT_MAX, 0));
-#endif
 }
 
 static void test_select(void)

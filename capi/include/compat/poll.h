@@ -3,14 +3,15 @@
 #define READINESS_COMPAT_POLL_H
 #pragma GCC system_header
 
+/* sigset_t and struct timespec; and with it the level that is changed next. */
+#include <sys/select.h>
+
 /* With _FORTIFY_SOURCE glibc's header defines poll, as a call of its own. */
 #pragma push_macro("__USE_FORTIFY_LEVEL")
 #undef __USE_FORTIFY_LEVEL
 #define __USE_FORTIFY_LEVEL 0
 #include_next <poll.h>
 #pragma pop_macro("__USE_FORTIFY_LEVEL")
-/* sigset_t and struct timespec. */
-#include <sys/select.h>
 
 #include "../readiness/redirect.h"
 

@@ -159,13 +159,13 @@ unsafe fn fill(
     if buffer.len() < most {
         buffer.resize(most, EpollEvent::default());
     }
-    let found = await_events(epoll, &mut buffer[..most], timeout, mask);
-    if let Ok(found) = found {
+    let found = await_events(epoll, &mut buffer[..most], timeout, mask).and_then(|found| {
         // SAFETY: the caller's array has room for `max_events`.
-        unsafe { write(events, 0, buffer[..found].iter().copied()) };
-    }
+        unsafe { write(events, &buffer[..found]) }?;
+        Ok(found as c_int)
+    });
     EVENTS.set(buffer);
-    Ok(found? as c_int)
+    found
 }
 
 fn await_events(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use libc::{c_int, timespec};
 pub(super) use readiness::Kevent;
-use readiness::{AsSource, Filter, KeventFlags, Kqueue};
+use readiness::{Filter, KeventFlags, Kqueue};
 
 use crate::errno::{Answer, Errno};
-use crate::memory::{Input, write};
+use crate::memory::{read, write};
 use crate::sets::{self, Kind};
 use crate::source::CSource;
 use crate::timeout;
@@ -48,14 +48,14 @@ pub(super) unsafe fn kevent(
     let changes_len = usize::try_from(changes_len).map_err(|_| invalid)?;
     let events_len = usize::try_from(events_len).map_err(|_| invalid)?;
     // SAFETY: the caller's array.
-    let input = unsafe { Input::new(changes, changes_len) }?;
+    let mut changes = unsafe { read(changes, changes_len) }?;
     if events.is_null() && events_len > 0 {
         return Err(Errno(libc::EFAULT));
     }
     // SAFETY: NULL or the caller's time.
     let timeout = unsafe { timeout::of_timespec(timeout) };
 
-    let changes: Vec<Kevent> = input.iter().map(|change| queue.to_crate(change)).collect();
+    changes.iter_mut().for_each(|change| queue.rename(change));
     let timeout = match timeout {
         Ok(timeout) => timeout,
         // FreeBSD looks at the time when the changes are made, and only if it
@@ -80,7 +80,10 @@ fn queue(kind: &Kind) -> Option<&Queue> {
 impl Queue {
     #[cfg(unix)]
     pub(crate) fn descriptor(&self) -> Option<std::os::fd::RawFd> {
-        Some(std::os::fd::AsRawFd::as_raw_fd(&self.set))
+        #[cfg(kernel_epoll)]
+        return Some(std::os::fd::AsRawFd::as_raw_fd(&self.set));
+        #[cfg(not(kernel_epoll))]
+        None
     }
 
     fn control(
@@ -93,38 +96,36 @@ impl Queue {
         let mut buffer = vec![Kevent::default(); events_len.min(AT_ONCE)];
         let found = self.set.control_interruptible(changes, &mut buffer, timeout)?;
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let found_events = buffer[..found].iter().map(|event| {
-            let mut event = *event;
-            event.ident = names.get(&event.ident).copied().unwrap_or(event.ident);
-            event
-        });
+        if !names.is_empty() {
+            for event in &mut buffer[..found] {
+                event.ident = names.get(&event.ident).copied().unwrap_or(event.ident);
+            }
+        }
         // SAFETY: the caller's array has room for `events_len`.
-        unsafe { write(events, 0, found_events) };
+        unsafe { write(events, &buffer[..found]) }?;
         Ok(found as c_int)
     }
 
-    /// The change with the crate's own number, if its source is a set that has no
-    /// descriptor.
-    fn to_crate(&self, mut change: Kevent) -> Kevent {
-        let of_descriptor = [Filter::Read, Filter::Write].contains(&change.filter);
-        let Some(CSource::Set(set)) =
-            c_int::try_from(change.ident).ok().filter(|_| of_descriptor).and_then(CSource::of)
-        else {
-            return change;
-        };
-        let ident = set.as_source().raw().number() as usize;
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(ident, change.ident);
-        change.ident = ident;
-        change
+    /// Gives a change the crate's own number of its source, if that is a set that has
+    /// no descriptor.
+    fn rename(&self, change: &mut Kevent) {
+        if ![Filter::Read, Filter::Write].contains(&change.filter) {
+            return;
+        }
+        let source = c_int::try_from(change.ident).ok().and_then(CSource::of);
+        if let Some(CSource::Set(set)) = source {
+            let ident = Kevent::new(&*set, change.filter).ident;
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(ident, change.ident);
+            change.ident = ident;
+        }
     }
 
     /// The knotes of a descriptor end when it is closed. The kernel keeps them
     /// while a duplicate lives.
     pub(crate) fn closed(&self, source: &CSource) {
-        let ident = source.as_source().raw().number() as usize;
         for filter in [Filter::Read, Filter::Write, Filter::Vnode] {
-            let change = Kevent::from_ident(ident, filter).with_flags(KeventFlags::DELETE);
+            let change = Kevent::new(source, filter).with_flags(KeventFlags::DELETE);
             // Mostly there is none.
             let _ = self.set.control(&[change], &mut [], None);
         }

@@ -17,6 +17,11 @@ fn check(returned: Result<usize, Code>) -> Answer<usize> {
     })
 }
 
+pub(super) unsafe fn close(fd: c_int) -> Answer<usize> {
+    // SAFETY: the caller's own descriptor, or no descriptor.
+    check(unsafe { wasi::fd_close(fd as wasi::Fd) }.map(|()| 0))
+}
+
 pub(super) unsafe fn read(fd: c_int, to: *mut c_void, count: size_t) -> Answer<usize> {
     let to = [Iovec { buf: to.cast(), buf_len: count }];
     // SAFETY: the caller's memory.
@@ -82,7 +87,7 @@ pub(super) unsafe fn send(
 }
 
 /// The host does not say who connected: an address that says nothing.
-pub(super) unsafe fn accept(
+pub(super) unsafe fn accept4(
     fd: c_int,
     address: *mut c_void,
     size: *mut socklen_t,

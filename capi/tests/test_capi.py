@@ -1,0 +1,181 @@
+"""The C interface, from C: each program against the kernel itself, where it has the calls, against
+libreadiness in each of its builds, and in WebAssembly."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from conftest import CC, FLAVOURS, HERE, WARNINGS, Flavour, must, run
+
+LIBRARY = ["shared", "static", "poll", "poll-static", "wasm"]
+NATIVE = ["shared", "static", "poll", "poll-static"]
+
+PROGRAMS = [
+    # The kernel passes the same test: it is the contract.
+    *[("epoll_errors", name) for name in ["kernel", *LIBRARY]],
+    *[("poll_select", name) for name in ["kernel", *LIBRARY]],
+    *[("kqueue_errors", name) for name in LIBRARY],
+    *[("kqueue", name) for name in LIBRARY],
+    *[("descriptors", name) for name in NATIVE],
+    *[("threads", name) for name in NATIVE],
+]
+
+
+@pytest.mark.parametrize("program, flavour", PROGRAMS)
+def test_program(builder, program, flavour):
+    flavour = FLAVOURS[flavour]
+    builder.check(builder.compile(HERE / f"{program}.c", flavour), flavour)
+
+
+SANITIZED = [
+    ("epoll_errors", "address", "shared"),
+    ("poll_select", "address", "poll"),
+    ("kqueue_errors", "address", "shared"),
+    ("kqueue", "address", "shared"),
+    ("kqueue", "address", "poll"),
+    ("descriptors", "address", "poll"),
+    ("threads", "address", "shared"),
+    ("threads", "address", "poll"),
+    ("threads", "thread", "shared"),
+    ("threads", "thread", "poll"),
+]
+
+
+@pytest.mark.parametrize("program, sanitizer, flavour", SANITIZED)
+def test_under_a_sanitizer(builder, program, sanitizer, flavour):
+    flavour = FLAVOURS[flavour]
+    option = f"-fsanitize={sanitizer}"
+    built = builder.compile(HERE / f"{program}.c", flavour, [option], f"{program}-{sanitizer}")
+    env = os.environ | {
+        # The library is not compiled with it: what its locks order cannot be seen.
+        "TSAN_OPTIONS": "halt_on_error=1 ignore_noninstrumented_modules=1",
+        "ASAN_OPTIONS": "detect_leaks=1",
+    }
+    builder.check(built, flavour, env=env)
+
+
+def fuzz_seconds(share):
+    return str(max(1, int(float(os.environ.get("READINESS_FUZZ_SECONDS", "60")) * share)))
+
+
+@pytest.mark.parametrize("flavour, share", [("shared", 0.4), ("poll", 0.5), ("wasm", 0.1)])
+def test_wild_arguments(builder, flavour, share):
+    flavour = FLAVOURS[flavour]
+    options = [] if flavour.wasm else ["-fsanitize=address"]
+    seed = os.environ.get("READINESS_SEED", "1")
+    seconds = fuzz_seconds(share)
+    fuzz = builder.compile(HERE / "fuzz.c", flavour, options)
+    builder.check(fuzz, flavour, seconds, seed, timeout=int(seconds) + 100)
+
+
+HEADERS = ["readiness.h", "compat/poll.h", "compat/sys/epoll.h", "compat/sys/event.h", "compat/sys/select.h"]
+USE = """
+#if {each}
+#include "{header}"
+#else
+#include <sys/epoll.h>
+#include <sys/event.h>
+#include <sys/select.h>
+#include <poll.h>
+#include <readiness.h>
+int use(void);
+int use(void)
+{{
+    struct kevent one;
+    struct epoll_event event;
+    EV_SET(&one, 1, EVFILT_READ, EV_ADD, 0, 0, 0);
+    event.events = EPOLLIN | EPOLLET;
+    (void)event;
+    return (int)one.ident + kqueue() + kevent(0, &one, 1, 0, 0, 0) + epoll_create1(0)
+           + epoll_ctl(0, EPOLL_CTL_ADD, 0, &event) + poll(0, 0, 0) + select(0, 0, 0, 0, 0) + POLLIN;
+}}
+#endif
+extern int something;
+int something;
+"""
+
+
+def standards():
+    for compiler in ["gcc", "clang"]:
+        yield from [(compiler, "c99"), (compiler, "c11"), (compiler, "c++17")]
+    yield from [("wasm-cc", "c99"), ("wasm-cc", "c11"), ("wasm-cc", "c++17")]
+
+
+@pytest.mark.parametrize("compiler, standard", list(standards()))
+def test_headers_compile_without_a_warning(builder, tmp_path, compiler, standard):
+    flavour = FLAVOURS["wasm" if compiler == "wasm-cc" else "shared"]
+    at = builder.install(flavour)
+    command = builder.compiler(flavour) if flavour.wasm else [compiler]
+    if not flavour.wasm and not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    command += ["-x", "c++" if "++" in standard else "c", f"-std={standard}", "-pedantic", "-O2", *WARNINGS]
+    source = tmp_path / "use.c"
+    for header in [*HEADERS, None]:
+        source.write_text(USE.format(each=int(header is not None), header=header))
+        # Both with the drop-in headers in front and, one by one, without.
+        compat = [f"-I{at}/include/compat"] if header is None else []
+        must([*command, f"-I{at}/include", *compat, "-c", source, "-o", tmp_path / "use.o"])
+        if header is None and not flavour.wasm:
+            names = re.findall(r"U _?(\w+)", must(["nm", tmp_path / "use.o"]))
+            assert {"readiness_kevent", "readiness_epoll_ctl", "readiness_poll", "readiness_select"} <= set(names)
+            assert not {"kevent", "epoll_ctl", "poll", "select"} & set(names)
+
+
+def test_fortified_poll_is_ours(builder, tmp_path):
+    at = builder.install(FLAVOURS["shared"])
+    source = tmp_path / "use.c"
+    source.write_text("#include <poll.h>\nint use(struct pollfd *fds, int n) { return poll(fds, n, 0); }\n")
+    command = [CC, "-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", f"-I{at}/include/compat", "-c", source]
+    must([*command, "-o", tmp_path / "use.o"])
+    names = must(["nm", tmp_path / "use.o"])
+    assert "readiness_poll" in names and "U poll" not in names and "__poll_chk" not in names
+
+
+def test_the_library_has_its_own_names_only(builder):
+    at = builder.install(FLAVOURS["shared"])
+    defined = re.findall(r" [TWDBR] (\w+)", must(["nm", "-D", "--defined-only", at / "lib/libreadiness.so"]))
+    assert "readiness_kevent" in defined
+    others = [name for name in defined if not name.startswith(("readiness_", "__wrap_"))]
+    assert others == []
+
+
+def test_pkg_config_is_all_that_a_program_needs(builder, tmp_path):
+    if not shutil.which("pkg-config"):
+        pytest.skip("no pkg-config")
+    at = builder.install(FLAVOURS["shared"])
+    # It may be moved.
+    moved = tmp_path / "moved"
+    shutil.copytree(at, moved, symlinks=True)
+    env = os.environ | {"PKG_CONFIG_PATH": str(moved / "lib/pkgconfig")}
+    flags = must(["pkg-config", "--cflags", "--libs", "readiness-compat"], env=env).split()
+    assert str(moved) in " ".join(flags)
+    program = tmp_path / "descriptors"
+    must([CC, "-std=gnu11", "-DLIBREADINESS", HERE / "descriptors.c", "-o", program, *flags])
+    done = run([program], env=os.environ | {"LD_LIBRARY_PATH": str(moved / "lib")}, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    # Without the drop-in headers: the prefixed names alone.
+    flags = must(["pkg-config", "--cflags", "--libs", "readiness"], env=env)
+    assert "compat" not in flags and "wrap" not in flags
+
+
+FORBIDDEN = re.compile(r"\b(epoll_\w+|select|pselect6)\(")
+
+
+@pytest.mark.parametrize("program", ["epoll_errors", "poll_select", "kqueue"])
+def test_forced_poll_calls_neither_epoll_nor_select(builder, tmp_path, program):
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    flavour = FLAVOURS["poll"]
+    built = builder.compile(HERE / f"{program}.c", flavour)
+    trace = tmp_path / "trace"
+    probe = run(["strace", "-o", trace, "true"])
+    if probe.returncode != 0:
+        pytest.skip(f"strace may not trace here: {probe.stdout.strip()}")
+    traced = Flavour("strace", flavour.kind, flavour.backend)
+    traced.runner = lambda: ["strace", "-f", "-o", trace]
+    builder.check(built, traced)
+    calls = trace.read_text()
+    assert "poll(" in calls
+    assert FORBIDDEN.findall(calls) == []
