@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::backend::errno;
 use crate::event::EpollEvent;
 use crate::flags::{EpollCreate, EpollFlags};
 #[cfg(unix)]
@@ -222,13 +223,20 @@ impl Epoll {
     /// `max_events`, or 1,023 if that is `None`.
     ///
     /// # Errors
-    /// Those of `wait`: `EINVAL` if `max_events` is zero.
+    /// Those of `wait`: `EINVAL` if `max_events` is zero, or more than
+    /// epoll_wait(2) takes; `OutOfMemory`.
     pub fn poll(
         &self,
         timeout: Option<Duration>,
         max_events: Option<usize>,
     ) -> io::Result<Vec<EpollEvent>> {
-        let mut events = vec![EpollEvent::default(); max_events.unwrap_or(MAX_EVENTS)];
+        let most = max_events.unwrap_or(MAX_EVENTS);
+        if most > i32::MAX as usize / size_of::<EpollEvent>() {
+            return Err(io::Error::from_raw_os_error(errno::INVALID));
+        }
+        let mut events = Vec::new();
+        events.try_reserve_exact(most).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        events.resize(most, EpollEvent::default());
         let ready = self.wait(&mut events, timeout)?;
         events.truncate(ready);
         Ok(events)
