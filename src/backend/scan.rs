@@ -639,6 +639,10 @@ impl Backend for Scan {
             if waited.is_ok() && std::mem::take(&mut state.woken) {
                 out.push((Key::WAKE, PollFlags::empty()));
             }
+            if waited.is_err() {
+                // To be told by the next one.
+                state.closed.extend(out.drain(..).map(|(key, _)| key));
+            }
             let changed = self.go_on(state);
 
             // A wait that only took in changes goes on, and so does one for edges.
