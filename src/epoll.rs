@@ -39,9 +39,11 @@ cfg_if::cfg_if! {
 /// - **A number that was closed and given anew.** The kernel is never mistaken.
 ///   Emulated on Unix, fstat(2) tells the new source from the old one, but not
 ///   among eventfds, timerfds and signalfds, which share an inode, nor where a
-///   named file was opened twice. In WASI and on Windows nothing tells. There the
-///   new source answers under the old name, and registering it is `EEXIST`,
-///   until the registration is removed or [`closed`](Epoll::closed) told of it.
+///   named file was opened twice. It is asked at each register, modify and
+///   unregister, and at each event; of a source that had 32 events since, at each
+///   32nd. In WASI and on Windows nothing tells. What cannot be told answers under
+///   the old name, and registering it is `EEXIST`, until the registration is
+///   removed or [`closed`](Epoll::closed) told of it.
 /// - **Edges.** The kernel reports each arrival. Emulated, an edge is never lost;
 ///   at worst it is reported more than once, or late by at most 256 ms. It fires
 ///   on register, on modify, when the source becomes ready, and on Unix when the
