@@ -41,7 +41,7 @@ cfg_if::cfg_if! {
 ///   among eventfds, timerfds and signalfds, which share an inode, nor where a
 ///   named file was opened twice. It is asked at each register, modify and
 ///   unregister, and at each event; of a source that had 32 events since, at each
-///   32nd. In WASI and on Windows nothing tells. What cannot be told answers under
+///   256th. In WASI and on Windows nothing tells. What cannot be told answers under
 ///   the old name, and registering it is `EEXIST`, until the registration is
 ///   removed or [`closed`](Epoll::closed) told of it.
 /// - **Edges.** The kernel reports each arrival. Emulated, an edge is never lost;

@@ -47,6 +47,8 @@ struct State {
     kicked: bool,
     /// How many threads want to look and go.
     visitors: u32,
+    /// How many threads wait for the list, to wait with it.
+    queued: u32,
     changes: Vec<Change>,
     woken: bool,
     /// What the set's owner has to tell beside its sources: now, and from when.
@@ -253,25 +255,34 @@ impl State {
         let mut room = most.saturating_sub(begin);
         // Too much for the buffer: begin after what was told last.
         let cursor = if ready > room { self.cursor } else { 0 };
+        let mut changes = false;
         let mut take = |(at, flags): (usize, PollFlags)| {
             // What was closed is no event.
-            if !flags.contains(PollFlags::NVAL) {
-                if room == 0 {
-                    return false;
-                }
+            if flags.contains(PollFlags::NVAL) {
+                changes = true;
+            } else if room == 0 {
+                return false;
+            } else {
                 room -= 1;
             }
-            out.push((self.slots[at].key(at), flags));
+            let slot = &self.slots[at];
+            changes |= slot.mode != Mode::Level;
+            out.push((slot.key(at), flags));
             true
         };
         let all = self.told(first).skip_while(|(at, _)| *at < cursor).all(&mut take);
         if all && cursor > 0 {
             self.told(first).take_while(|(at, _)| *at < cursor).all(&mut take);
         }
+        if let Some((last, _)) = out[begin..].last() {
+            self.cursor = last.slot() + 1;
+        }
+        if !changes {
+            return;
+        }
         let mut now = None;
         for &(key, flags) in &out[begin..] {
             let at = key.slot();
-            self.cursor = at + 1;
             let slot = &mut self.slots[at];
             if slot.mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
                 self.vacate(at, first);
@@ -375,16 +386,18 @@ impl Scan {
             return Ok(Some(state));
         }
         while state.busy || state.visitors > 0 {
+            if deadline.passed() {
+                return Ok(None);
+            }
+            state.queued += 1;
             state = match deadline.left() {
                 None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
-                    if deadline.passed() {
-                        return Ok(None);
-                    }
                     let waited = self.turn.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            state.queued -= 1;
         }
         Ok(Some(state))
     }
@@ -426,11 +439,12 @@ impl Scan {
             state.apply(change, self.first);
         }
         state.changes = changes;
-        let all = state.visitors > 0;
+        let (visitors, queued) = (state.visitors, state.queued);
         drop(state);
-        if all {
+        // A notification is a system call.
+        if visitors > 0 {
             self.turn.notify_all();
-        } else {
+        } else if queued > 0 {
             self.turn.notify_one();
         }
         changed

@@ -311,15 +311,16 @@ struct Entry {
     told: u32,
 }
 
-/// A look at a source costs more than a small poll(2): one that is told all the
-/// time is looked at each time so often, and then once in as many times.
+/// A look at a source costs more than a small poll(2): a source that is told all
+/// the time is looked at so often, and then now and then.
 const LOOKS: u32 = 32;
+const NOW_AND_THEN: u32 = 256;
 
 impl Entry {
     /// Whether the number is another source's, where the host can tell.
     fn is_another(&self) -> bool {
         !HostBackend::CAPS.identity
-            && (self.told < LOOKS || self.told % LOOKS == 0)
+            && (self.told < LOOKS || self.told % NOW_AND_THEN == 0)
             && self.source.identity() != self.identity
     }
 }
