@@ -1,20 +1,28 @@
-//! Readiness on every target: `select`, `poll`, `epoll`, and a portable
+//! Readiness on every target: `select`, `poll`, `epoll`, `kqueue`, and a portable
 //! [`Selector`], natively and in WebAssembly.
 //!
-//! | front end | what it is | Linux | other Unix | WASI 0.1 |
-//! |---|---|---|---|---|
-//! | [`select()`] | Python's `select.select` | poll(2) | poll(2) | `poll_oneoff` |
-//! | [`Poll`] | Python's `select.poll()` | poll(2) | poll(2) | `poll_oneoff` |
-//! | [`Epoll`] | Python's `select.epoll()` | epoll(7) | `Unsupported` | `Unsupported` |
-//! | [`Selector`] | portable, with timers and wakers | epoll(7) | poll(2) | `poll_oneoff` |
+//! | front end | what it is | Linux | macOS, BSDs | Windows | WASI 0.1 | WASI 0.2 |
+//! |---|---|---|---|---|---|---|
+//! | [`select()`] | Python's `select.select` | poll(2) | poll(2) | select | `poll_oneoff` | `wasi:io/poll` |
+//! | [`Poll`] | Python's `select.poll()` | poll(2) | poll(2) | select | `poll_oneoff` | `wasi:io/poll` |
+//! | [`Epoll`] | Python's `select.epoll()` | epoll(7) | emulated | emulated | emulated | emulated |
+//! | [`Kqueue`] | Python's `select.kqueue()` | emulated | kqueue(2) | emulated | emulated | emulated |
+//! | [`Selector`] | portable, with timers and wakers | epoll(7) | kqueue(2) | select | `poll_oneoff` | `wasi:io/poll` |
+//!
+//! On other Unix the [`Selector`] stands on poll(2), and both sets are emulated.
+//! Where there is no host at all (wasm32-unknown-unknown) everything compiles and
+//! answers `Unsupported`. Solaris's and illumos's `/dev/poll`, Python's `devpoll`,
+//! is not offered: poll(2) and event ports have taken its place there, no other
+//! system has it, and what it saves the emulated epoll saves too.
 //!
 //! A source is anything with a descriptor: see [`AsSource`].
 //!
 //! **No interface here tells whether a file has grown.** A regular file is
 //! always ready, on every target and through every front end: reading it never
-//! blocks, at its end too. What does tell is inotify(7) on Linux, `EVFILT_VNODE`
-//! of kqueue(2) on the BSDs and macOS, `ReadDirectoryChangesW` on Windows, and
-//! asking for the file's size from a timer everywhere else, WASI included.
+//! blocks, at its end too. What does tell is [`Filter::Vnode`] of a [`Kqueue`] on
+//! Linux (which is inotify(7) there), the BSDs and macOS, `ReadDirectoryChangesW`
+//! on Windows, and asking for the file's size from a timer everywhere else, WASI
+//! included.
 //!
 //! ```
 //! # #[cfg(unix)] {
@@ -48,7 +56,6 @@ mod poll;
 mod pollable;
 mod select;
 mod selector;
-
 mod signals;
 mod source;
 mod timeout;
@@ -66,7 +73,6 @@ pub use pollable::Pollable;
 #[cfg(unix)]
 pub use select::pselect;
 pub use select::{Selected, Selection, select, select_interruptible, select_into};
-
 pub use selector::{Event, Events, Interest, Mode, Registered, Selector, TimerId, Waker};
 #[cfg(unix)]
 pub use signals::SignalSet;
