@@ -341,6 +341,9 @@ impl Selector {
     /// [`wait`](Selector::wait) that answers
     /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes.
     ///
+    /// Not while it only waits for another thread's wait to end: where there is a
+    /// list and no set (see the backends above) one thread at a time is in the host.
+    ///
     /// # Errors
     /// Those of `wait`, and `Interrupted`.
     pub fn wait_interruptible(

@@ -132,9 +132,12 @@ fn wasi_has_those_of_wasi_libc() {
     ] {
         assert_eq!(flag.bits(), number as u16);
     }
-    for missing in [PollFlags::RDHUP, PollFlags::RDBAND, PollFlags::WRBAND, PollFlags::MSG] {
+    for missing in [PollFlags::RDBAND, PollFlags::WRBAND, PollFlags::MSG] {
         assert!(!PollFlags::supported().intersects(missing));
     }
+    // A pollable tells that its stream is closed.
+    let pollables = cfg!(feature = "wasi-io");
+    assert_eq!(PollFlags::supported().contains(PollFlags::RDHUP), pollables);
 }
 
 #[cfg(unix)]
