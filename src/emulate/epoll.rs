@@ -230,7 +230,8 @@ impl EmulatedEpoll {
     ) -> io::Result<()> {
         let mut before: Vec<Key> = HostBackend::events(found).map(|(key, _)| key).collect();
         loop {
-            self.set.wait(found, events.len(), Until::NOW)?;
+            // No more than there is room for: what the backend tells may be told once.
+            self.set.wait(found, events.len() - *taken, Until::NOW)?;
             if !self.take(found, events, taken, &before) || *taken == events.len() {
                 return Ok(());
             }

@@ -211,7 +211,26 @@ fn as_test(ops: &[Op]) -> String {
 }
 
 #[track_caller]
-#[allow(dead_code, reason = "for what is pasted")]
 fn same(ops: &[Op]) {
     World::run(ops, &mut Table::default()).unwrap();
+}
+
+#[test]
+fn a_number_that_is_another_sources_takes_nobodys_turn() {
+    for mode in [0, 1 << 31, 1 << 30] {
+        same(&[
+            Op::Make { slot: 5, kind: Kind::PipeRead },
+            Op::Add { set: 0, slot: 5, flags: 1 },
+            Op::Make { slot: 4, kind: Kind::PipeRead },
+            Op::Make { slot: 3, kind: Kind::PipeWrite },
+            Op::Add { set: 0, slot: 4, flags: 4 },
+            Op::Make { slot: 4, kind: Kind::Stream },
+            Op::Add { set: 0, slot: 3, flags: mode | 4 },
+            Op::Make { slot: 6, kind: Kind::PipeWrite },
+            Op::Add { set: 0, slot: 6, flags: mode | 4 },
+            Op::ClosePeer { slot: 5 },
+            Op::Wait { set: 0, most: 2 },
+            Op::Wait { set: 0, most: 2 },
+        ]);
+    }
 }
