@@ -147,7 +147,7 @@ fn a_pipe_that_is_writable_takes_pipe_buf_at_once() {
     use std::os::fd::FromRawFd;
 
     assert_eq!(PIPE_BUF, libc::PIPE_BUF);
-    assert!(PIPE_BUF >= 512);
+    const { assert!(PIPE_BUF >= 512) };
     let mut fds = [0; 2];
     // SAFETY: there is room for two descriptors, which are then ours.
     let (_read, mut write) = unsafe {

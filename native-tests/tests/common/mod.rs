@@ -41,6 +41,7 @@ mod unix {
         let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: there is room for the limits.
         assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) }, 0);
+        #[allow(clippy::unnecessary_cast, reason = "signed on FreeBSD")]
         (limits.rlim_cur as u64, limits.rlim_max as u64)
     }
 
