@@ -321,7 +321,7 @@ impl Entry {
     /// Whether the number is another source's, where the host can tell.
     fn is_another(&self) -> bool {
         !HostBackend::CAPS.identity
-            && (self.told < LOOKS || self.told % NOW_AND_THEN == 0)
+            && (self.told < LOOKS || self.told.is_multiple_of(NOW_AND_THEN))
             && self.source.identity() != self.identity
     }
 }
