@@ -55,6 +55,11 @@ cfg_if::cfg_if! {
             kind == Kind::File
         }
 
+        /// Whether it has a file's number of its own.
+        pub(crate) fn has_identity(kind: Kind) -> bool {
+            kind != Kind::Other
+        }
+
         pub(crate) fn read(source: &Held, kind: Kind, flags: PollFlags) -> io::Result<Probe> {
             let Held::Fd(fd) = *source;
             linux::read(fd, kind, flags)
@@ -80,6 +85,11 @@ cfg_if::cfg_if! {
 
         pub(crate) fn is_file(kind: Kind) -> bool {
             kind == Kind::File
+        }
+
+        /// Nothing else tells one from another.
+        pub(crate) fn has_identity(_kind: Kind) -> bool {
+            true
         }
 
         pub(crate) fn read(source: &Held, _kind: Kind, flags: PollFlags) -> io::Result<Probe> {

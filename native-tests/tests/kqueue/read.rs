@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -409,6 +409,34 @@ fn a_reused_number_never_answers_under_the_old_knote() {
         assert_eq!((event.data, event.udata), (5, 2));
         drop(new);
     }
+}
+
+#[test]
+fn eventfds_are_told_apart_too() {
+    // They share one inode: only the kernel's own set knows.
+    let eventfd = || {
+        // SAFETY: no pointers; the descriptor is new.
+        unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_NONBLOCK)) }
+    };
+    let fire = |fd: &OwnedFd| {
+        // SAFETY: there are eight bytes.
+        let n = unsafe { libc::write(fd.as_raw_fd(), (&raw const ONE).cast(), 8) };
+        assert_eq!(n, 8);
+    };
+    static ONE: u64 = 1;
+    let mut number = high(eventfd());
+    let (old, new) = (number.try_clone().unwrap(), eventfd());
+    let kqueue = kqueue_of(&number, add(KeventFlags::empty()));
+    fire(&number);
+    assert_eq!(one(&kqueue).data, 1);
+    dup2(&new, &mut number);
+    fire(&new);
+    // Both are ready. The knote was for the old one, which has this number no more.
+    none(&kqueue);
+    assert_eq!(error(&kqueue, read(&number).with_flags(DELETE)), libc::ENOENT);
+    change(&kqueue, &[read(&number)]);
+    one(&kqueue);
+    drop(old);
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl EmulatedKqueue {
     /// Its descriptor. From now on it is kept in line with what is in the queue.
     pub(crate) fn own(&self) -> &Own {
         if let Ok(shared) = self.shared() {
-            shared.expose();
+            shared.expose(&self.own);
         }
         &self.own
     }
@@ -270,7 +270,7 @@ cfg_if::cfg_if! {
                 let own = crate::backend::epoll::EpollFd(fd);
                 let shared = host::find(&own);
                 if let Some(shared) = &shared {
-                    shared.expose();
+                    shared.expose(&own);
                 }
                 EmulatedKqueue { own, shared }
             }
@@ -283,9 +283,14 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expose(&self) {
-        if !self.exposed.swap(true, Ordering::Relaxed) {
-            self.lock().settle(self);
+    fn expose(&self, own: &Own) {
+        if !self.exposed.load(Ordering::Relaxed) {
+            let mut inner = self.lock();
+            // Where it fails for lack of memory, it is tried again next time.
+            if inner.state.host.expose(own).is_ok() {
+                self.exposed.store(true, Ordering::Relaxed);
+                inner.settle(self);
+            }
         }
     }
 

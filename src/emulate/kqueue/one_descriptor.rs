@@ -7,6 +7,7 @@
 //! a closed source that a duplicate keeps alive: epoll goes on reporting it, and
 //! nobody can delete it.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -46,9 +47,15 @@ pub(super) enum Mode {
 pub(super) struct Host {
     mark: Mark,
     read: Arc<EpollFd>,
+    /// The descriptor holds `read`: from when somebody asks for it, or there is
+    /// `write`. Until then events have a shorter way.
+    linked: bool,
     write: Option<Arc<EpollFd>>,
-    /// How many sources are in `write`.
+    /// How many sources there are, and how many of them in `write`.
+    watched: usize,
     writers: usize,
+    /// How often it was asked whether a source is the same.
+    asked: Cell<u32>,
     wake: Arc<Wake>,
     woken: bool,
     timer: Option<TimerFd>,
@@ -113,6 +120,10 @@ fn number(source: &Member) -> RawFd {
     }
 }
 
+/// With more than so many sources it is asked less whether they are the same.
+const MANY: usize = 1024;
+const RARELY: u32 = 16;
+
 /// How many events of its own come beside those of knotes.
 pub(super) const OWN: usize = 4;
 
@@ -127,13 +138,15 @@ impl Host {
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let own = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         let read = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
-        own.control(libc::EPOLL_CTL_ADD, read.0.as_raw_fd(), EpollFlags::IN.bits(), 0)?;
         let wake = Arc::new(Wake::new()?);
         let mut host = Host {
             mark: Mark(Arc::new(AtomicI32::new(read.0.as_raw_fd()))),
             read: Arc::new(read),
+            linked: false,
             write: None,
+            watched: 0,
             writers: 0,
+            asked: Cell::new(0),
             wake,
             woken: false,
             timer: None,
@@ -182,6 +195,7 @@ impl Host {
             }
             other => other?,
         }
+        self.watched += 1;
         if filter == Filter::Write {
             self.writers += 1;
             if self.writers == 1 {
@@ -191,11 +205,22 @@ impl Host {
         Ok(Added::Watched)
     }
 
+    /// The descriptor is readable from now on when there is something.
+    pub(super) fn expose(&mut self, own: &Own) -> io::Result<()> {
+        if !self.linked {
+            let read = self.read.0.as_raw_fd();
+            own.control(libc::EPOLL_CTL_ADD, read, EpollFlags::IN.bits(), 0)?;
+            self.linked = true;
+        }
+        Ok(())
+    }
+
     /// The epoll of what is written.
     fn writing(&mut self, own: &Own) -> io::Result<Arc<EpollFd>> {
         if let Some(write) = &self.write {
             return Ok(Arc::clone(write));
         }
+        self.expose(own)?;
         let write = Arc::new(EpollFd::new(libc::EPOLL_CLOEXEC as u32)?);
         own.control(libc::EPOLL_CTL_ADD, write.0.as_raw_fd(), EpollFlags::IN.bits(), 1)?;
         self.write = Some(Arc::clone(&write));
@@ -224,6 +249,7 @@ impl Host {
 
     /// Stops watching. An error: it was not what was registered any more.
     pub(super) fn forget(&mut self, _key: Key, source: &Member, filter: Filter) -> io::Result<()> {
+        self.watched -= 1;
         if filter == Filter::Write {
             self.writers -= 1;
         }
@@ -235,8 +261,15 @@ impl Host {
     }
 
     /// Whether a number still is what was registered: an add is refused then, and
-    /// changes nothing.
-    pub(super) fn is_same(&self, source: &Member, filter: Filter) -> bool {
+    /// changes nothing. The kernel looks for it among all that is registered; with
+    /// much of it only each [`RARELY`]th event is worth that, unless it is to be
+    /// sure.
+    pub(super) fn is_same(&self, source: &Member, filter: Filter, sure: bool) -> bool {
+        let asked = self.asked.get().wrapping_add(1);
+        self.asked.set(asked);
+        if !sure && self.watched > MANY && asked % RARELY != 0 {
+            return source.check().is_ok();
+        }
         let set = self.set(filter);
         let flags = flags(filter, Mode::Off).bits();
         match set.control(libc::EPOLL_CTL_ADD, number(source), flags, u64::MAX) {
@@ -317,8 +350,10 @@ impl Host {
             read.control(libc::EPOLL_CTL_ADD, timer.fd(), EpollFlags::IN.bits(), TIMER)?;
         }
         let fd = |set: &EpollFd| set.0.as_raw_fd();
-        own.control(libc::EPOLL_CTL_ADD, fd(&read), EpollFlags::IN.bits(), 0)?;
-        own.control(libc::EPOLL_CTL_DEL, fd(&self.read), 0, 0)?;
+        if self.linked {
+            own.control(libc::EPOLL_CTL_ADD, fd(&read), EpollFlags::IN.bits(), 0)?;
+            own.control(libc::EPOLL_CTL_DEL, fd(&self.read), 0, 0)?;
+        }
         if let (Some(new), Some(old)) = (&write, &self.write) {
             own.control(libc::EPOLL_CTL_ADD, fd(new), EpollFlags::IN.bits(), 1)?;
             own.control(libc::EPOLL_CTL_DEL, fd(old), 0, 0)?;

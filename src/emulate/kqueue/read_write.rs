@@ -123,8 +123,9 @@ pub(super) fn attach(
         }
         how = How::File { ahead: 0 };
     }
-    let own_identity = matches!(how, How::File { .. }) || !Host::TELLS_APART;
-    let identity = if own_identity { source.identity() } else { None };
+    let file = matches!(how, How::File { .. });
+    let looked_up = file || !Host::TELLS_APART || kind.is_some_and(probe::has_identity);
+    let identity = if looked_up { source.identity() } else { None };
     Ok(Io { source, kind, identity, nested, how, again: Again::default() })
 }
 
@@ -149,11 +150,11 @@ impl Io {
     /// Whether the number still is what was registered, as far as we can tell
     /// without the host.
     fn check(&self) -> io::Result<()> {
-        self.source.check()?;
-        if self.identity.is_some() && self.source.identity() != self.identity {
-            return Err(system(ENOENT));
+        match self.identity {
+            None => self.source.check(),
+            same if same == self.source.identity() => Ok(()),
+            _ => self.source.check().and(Err(system(ENOENT))),
         }
-        Ok(())
     }
 
     /// The number of a descriptor or socket.
@@ -164,10 +165,14 @@ impl Io {
         }
     }
 
-    /// Whether the number still is what was registered.
-    pub(super) fn is_same(&self, host: &Host, filter: Filter) -> bool {
+    /// Whether the number still is what was registered. The file's own number tells
+    /// most; of the others (eventfds and their like) the host knows, which costs
+    /// more the more it has.
+    pub(super) fn is_same(&self, host: &Host, filter: Filter, sure: bool) -> bool {
         match self.how {
-            How::Watched { .. } if Host::TELLS_APART => host.is_same(&self.source, filter),
+            How::Watched { .. } if Host::TELLS_APART && self.identity.is_none() => {
+                host.is_same(&self.source, filter, sure)
+            }
             _ => self.check().is_ok(),
         }
     }
@@ -212,7 +217,7 @@ pub(super) fn look(
     least: i64,
     flags: PollFlags,
 ) -> Look {
-    if flags.contains(PollFlags::NVAL) || !io.is_same(host, filter) {
+    if flags.contains(PollFlags::NVAL) || !io.is_same(host, filter, false) {
         return Look::Gone;
     }
     let probed = match (&io.source, io.kind) {

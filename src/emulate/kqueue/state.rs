@@ -390,7 +390,7 @@ impl State {
             .knotes
             .iter()
             .filter(|(_, knote)| match &knote.what {
-                What::Io(io) => !io.is_same(&self.host, knote.kevent.filter),
+                What::Io(io) => !io.is_same(&self.host, knote.kevent.filter, true),
                 _ => false,
             })
             .map(|(key, _)| key)
