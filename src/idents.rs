@@ -12,7 +12,7 @@ use crate::backend::Scan;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::pollable::WeakPollable;
 #[allow(unused_imports, reason = "where there is no host, nothing is held")]
-use crate::source::{Held, Member, Source};
+use crate::source::{Held, Member, RawSource, Source};
 
 enum Named {
     Set(Weak<Scan>),
@@ -52,19 +52,28 @@ const SOCKETS: usize = 5 << 29;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 const POLLABLES: usize = 3 << 30;
 
-/// The ident of a source.
+/// The ident of a source with this name.
+#[allow(dead_code, reason = "a kernel's kqueue needs none")]
+pub(crate) fn of(raw: RawSource) -> usize {
+    match raw {
+        #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+        RawSource::Socket(name) => SOCKETS + name as usize,
+        #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+        RawSource::Pollable(handle) => POLLABLES + handle as usize,
+        raw => raw.number() as usize,
+    }
+}
+
+/// The ident of a source, by which it is found from now on.
 pub(crate) fn ident(source: Source<'_>) -> usize {
-    let (ident, named) = match source.hold() {
-        Member::Set(set, id) => (id as usize, Named::Set(set)),
+    let ident = of(source.raw());
+    let named = match source.hold() {
+        Member::Set(set, _) => Named::Set(set),
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-        Member::Host(Held::Pollable(pollable)) => {
-            (POLLABLES + pollable.handle() as usize, Named::Pollable(pollable.downgrade()))
-        }
+        Member::Host(Held::Pollable(pollable)) => Named::Pollable(pollable.downgrade()),
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-        Member::Host(Held::NetSocket(socket)) => {
-            (SOCKETS + socket.name() as usize, Named::Socket(Arc::downgrade(&socket)))
-        }
-        Member::Host(held) => return held.raw().number() as usize,
+        Member::Host(Held::NetSocket(socket)) => Named::Socket(Arc::downgrade(&socket)),
+        Member::Host(_) => return ident,
     };
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     if table.named.len() >= table.full {
@@ -75,8 +84,8 @@ pub(crate) fn ident(source: Source<'_>) -> usize {
     ident
 }
 
-#[allow(dead_code, reason = "a kernel's kqueue finds descriptors itself")]
 /// The source with this ident, if there can be one.
+#[allow(dead_code, reason = "a kernel's kqueue finds descriptors itself")]
 pub(crate) fn source(ident: usize) -> Option<Member> {
     let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(named) = table.named.get(&ident) {

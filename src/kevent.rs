@@ -33,10 +33,30 @@ pub struct Filter(host::FilterInt);
 #[allow(non_upper_case_globals, reason = "they are used like the variants of an enum")]
 impl Filter {
     /// There is something to read; `data` says how much.
+    ///
+    /// | | `data` | [`KeventFlags::EOF`] |
+    /// |---|---|---|
+    /// | a stream, a pipe | bytes | the other side wrote all it will; `fflags` is the error that ended it, or 0 |
+    /// | datagrams | Linux: bytes of the first | |
+    /// | a listener | connections | |
+    /// | a file | bytes from where it stands to its end; not reported at its end, unless [`NoteFlags::FILE_POLL`] is given | |
+    /// | another kqueue | its pending events | |
+    /// | anything else, and where the host does not count | 1 | |
+    ///
+    /// Linux tells the error of a socket once, to whoever asks, and then forgets it:
+    /// `fflags` is concluded from how the connection ended (`ETIMEDOUT`,
+    /// `ECONNREFUSED`, `ECONNRESET`). Elsewhere in emulation it is 0. WASI and
+    /// Windows do not count bytes or connections, and tell the end of a stream only
+    /// where the host says that it hung up. Windows watches sockets alone. A file that
+    /// grows is reported at once on Linux, elsewhere in emulation within 256 ms.
     #[doc(alias = "EVFILT_READ")]
     #[doc(alias = "KQ_FILTER_READ")]
     pub const Read: Filter = Filter(host::EVFILT_READ);
-    /// A write would not block; `data` says how much of it.
+    /// A write would not block; `data` says how much of it: on Linux the free bytes of
+    /// a pipe or a socket's buffer, where the host does not count 1.
+    /// [`KeventFlags::EOF`]: nobody reads any more, or it was shut down. Files and
+    /// kqueues are refused. With [`NoteFlags::LOWAT`] it is reported within 256 ms,
+    /// because nobody tells of each byte that leaves.
     #[doc(alias = "EVFILT_WRITE")]
     #[doc(alias = "KQ_FILTER_WRITE")]
     pub const Write: Filter = Filter(host::EVFILT_WRITE);
@@ -44,11 +64,19 @@ impl Filter {
     #[doc(alias = "EVFILT_AIO")]
     #[doc(alias = "KQ_FILTER_AIO")]
     pub const Aio: Filter = Filter(host::EVFILT_AIO);
-    /// Something happened to a file.
+    /// Something happened to a file, named by a descriptor: renames do not matter.
+    ///
+    /// On Linux it is inotify(7) through /proc. What another machine does to a network
+    /// file system nobody tells there, nor that access was revoked.
     #[doc(alias = "EVFILT_VNODE")]
     #[doc(alias = "KQ_FILTER_VNODE")]
     pub const Vnode: Filter = Filter(host::EVFILT_VNODE);
     /// Something happened to a process.
+    ///
+    /// On Linux its exit is told, of any process, by pidfd_open(2) (Linux 5.3); forks
+    /// and execs are refused. `data` is the wait status: of a child always, of another
+    /// process if it may be traced (proc_pid_stat(5)) and nobody waited for it first,
+    /// otherwise 0.
     #[doc(alias = "EVFILT_PROC")]
     #[doc(alias = "KQ_FILTER_PROC")]
     pub const Proc: Filter = Filter(host::EVFILT_PROC);
@@ -57,10 +85,22 @@ impl Filter {
     #[doc(alias = "KQ_FILTER_NETDEV")]
     pub const Netdev: Filter = Filter(host::EVFILT_NETDEV);
     /// A signal was delivered; `data` counts.
+    ///
+    /// On Linux a handler counts, beside those that others have installed or will.
+    /// So what the signal did without one (to end the process, to be ignored) it
+    /// does no more, and goes on not doing once the event is deleted. Deliveries are
+    /// counted, to any thread: five kills while the signal is blocked are one
+    /// on Linux. `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV` are refused.
+    /// What a forked child gets does not count.
     #[doc(alias = "EVFILT_SIGNAL")]
     #[doc(alias = "KQ_FILTER_SIGNAL")]
     pub const Signal: Filter = Filter(host::EVFILT_SIGNAL);
     /// Time has passed; `data` counts the expirations.
+    ///
+    /// In milliseconds, unless `fflags` says otherwise; periodic, unless it is
+    /// [`ONESHOT`](KeventFlags::ONESHOT) or [`ABSTIME`](NoteFlags::ABSTIME). An absolute time is
+    /// turned into one from now when it is added: setting the clock later does not
+    /// move it, as on FreeBSD.
     #[doc(alias = "EVFILT_TIMER")]
     #[doc(alias = "KQ_FILTER_TIMER")]
     pub const Timer: Filter = Filter(host::EVFILT_TIMER);

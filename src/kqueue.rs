@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::kevent::Kevent;
 #[cfg(unix)]
 use crate::signals::SignalSet;
+use crate::source::{AsSource, RawSource};
 use crate::timeout::{Signals, Until};
 
 cfg_if::cfg_if! {
@@ -27,14 +28,28 @@ cfg_if::cfg_if! {
 /// On macOS and the BSDs each method is the system call: changes and events are
 /// the kernel's own structures, nothing is copied, allocated or locked. Elsewhere
 /// it is emulated, and behaves as FreeBSD's. On Linux it is one descriptor then,
-/// which poll(2), epoll(7) and other kqueues take.
+/// which poll(2), epoll(7) and other kqueues take (one inside another, and that
+/// inside an epoll; the kernel refuses more with `ELOOP`). Where it has no
+/// descriptor it is a source of every front end all the same. No thread is started
+/// for it. What each filter tells on each target is with its name:
+/// [`Filter`](crate::Filter).
 ///
 /// - **Registrations** are by ident and filter. Closing a descriptor ends them; a
 ///   number that was given to another source since never answers under the old
-///   registration.
+///   registration, as far as the host can tell (Linux: always for what has an inode
+///   of its own; an eventfd or its like, among more than 1,024 sources, may answer
+///   up to 16 times; WASI and Windows: not unless [`closed`](Kqueue::closed) says
+///   so).
 /// - **Looking takes nothing away**: no filter reads, and none asks for
 ///   `SO_ERROR`, which would forget the error. That is why numbers can be
 ///   registered safely.
+/// - **Changes, not states** ([`CLEAR`](crate::KeventFlags::CLEAR)): where the host
+///   has levels only (WASI, Windows, poll(2)) a change is never lost, but may be
+///   reported again after 1 ms, 2, and so on to 256; [`rearm`](Kqueue::rearm) waits
+///   for nothing.
+/// - **Whoever waits for its descriptor** on Linux may be woken with nothing to
+///   report: by data below a mark ([`LOWAT`](crate::NoteFlags::LOWAT)), or by a
+///   source that was closed while a duplicate of it lives.
 /// - **Fork.** The child has no kqueue: `control` answers `EBADF` there, and
 ///   dropping it harms nobody.
 ///
@@ -123,6 +138,24 @@ impl Kqueue {
         self.0.control(changes, events, Until::new(timeout, Signals::Masked(mask)))
     }
 
+    /// Says that reading or writing a source met `WouldBlock`: where changes are
+    /// emulated ([`CLEAR`](crate::KeventFlags::CLEAR)), the next one is reported at
+    /// once. A kernel saw it itself; there, and for a source that is not registered,
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// The host's own.
+    pub fn rearm(&self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
+        self.0.rearm(source.as_source())
+    }
+
+    /// Says that a source was closed, by its name, so that its registrations end at
+    /// once and nothing else that gets its number is taken for it. A kernel saw it
+    /// itself; there nothing happens.
+    pub fn closed(&self, source: RawSource) {
+        self.0.closed(source);
+    }
+
     /// Closes it, and tells the error that dropping it would swallow.
     ///
     /// # Errors
@@ -182,7 +215,7 @@ cfg_if::cfg_if! {
             }
         }
     } else {
-        use crate::source::{AsSource, Source};
+        use crate::source::Source;
 
         /// A kqueue without a descriptor is a source all the same.
         impl AsSource for Kqueue {

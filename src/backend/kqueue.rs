@@ -14,7 +14,7 @@ use super::poll::PollList;
 use super::unix::{check, process, timespec};
 use crate::flags::PollFlags;
 use crate::kevent::Kevent;
-use crate::source::Held;
+use crate::source::{Held, RawSource, Source};
 use crate::timeout::{Signals, Until};
 
 cfg_if::cfg_if! {
@@ -145,6 +145,13 @@ impl KqueueFd {
     }
 
     #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
+    /// The kernel tells changes, and sees what is closed.
+    pub(crate) fn rearm(&self, _source: Source<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn closed(&self, _source: RawSource) {}
+
     pub(crate) fn close(self) -> io::Result<()> {
         let fd = OwnedFd::from(self).into_raw_fd();
         // SAFETY: the descriptor is ours, and nobody closes it a second time.

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+#[cfg(not(readiness_backend = "poll"))]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -48,6 +50,36 @@ fn clear_reports_each_arrival_once() {
     assert!(event.flags.contains(CLEAR));
     rx.read_exact(&mut [0; 1]).unwrap();
     quiet(&kqueue);
+}
+
+#[test]
+fn the_next_change_is_told_at_once_to_who_says_would_block() {
+    let (mut tx, mut rx) = UnixStream::pair().unwrap();
+    rx.set_nonblocking(true).unwrap();
+    let kqueue = kqueue_of(&rx, add(CLEAR));
+    // Where the host has levels only, reports of the same would come ever later.
+    for round in 0..20 {
+        tx.write_all(b"x").unwrap();
+        assert_eq!(one(&kqueue).data, 1, "round {round}");
+        rx.read_exact(&mut [0; 1]).unwrap();
+        assert_eq!(rx.read(&mut [0; 1]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        kqueue.rearm(&rx).unwrap();
+    }
+    kqueue.rearm(&tx).unwrap();
+}
+
+#[test]
+fn what_was_said_to_be_closed_is_not_told() {
+    let (mut tx, rx) = UnixStream::pair().unwrap();
+    let rx = high(rx);
+    let kqueue = kqueue_of(&rx, add(KeventFlags::empty()));
+    let name = rx.raw_source();
+    tx.write_all(b"x").unwrap();
+    let gone = read(&rx).with_flags(DELETE);
+    drop(rx);
+    kqueue.closed(name);
+    none(&kqueue);
+    assert_eq!(error(&kqueue, gone), libc::EBADF);
 }
 
 #[test]
@@ -411,6 +443,8 @@ fn a_reused_number_never_answers_under_the_old_knote() {
     }
 }
 
+// poll(2) cannot tell.
+#[cfg(not(readiness_backend = "poll"))]
 #[test]
 fn eventfds_are_told_apart_too() {
     // They share one inode: only the kernel's own set knows.

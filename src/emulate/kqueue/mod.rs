@@ -21,7 +21,9 @@ use self::host::{Buffer, Host, Mark, Own};
 use self::knote::Knotes;
 use self::state::State;
 use crate::backend::process;
+use crate::idents;
 use crate::kevent::Kevent;
+use crate::source::{RawSource, Source};
 use crate::timeout::{Deadline, Signals, Until};
 use crate::timers::Timers;
 
@@ -228,6 +230,18 @@ impl EmulatedKqueue {
         let mut inner = shared.lock();
         inner.leave(waiter.generation);
         (inner, waited)
+    }
+
+    pub(crate) fn rearm(&self, source: Source<'_>) -> io::Result<()> {
+        self.shared()?.lock().state.rearm(idents::of(source.raw()))
+    }
+
+    pub(crate) fn closed(&self, source: RawSource) {
+        if !Host::TELLS_APART {
+            if let Ok(shared) = self.shared() {
+                shared.lock().state.closed(idents::of(source));
+            }
+        }
     }
 
     pub(crate) fn close(self) -> io::Result<()> {

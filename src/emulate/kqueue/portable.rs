@@ -209,6 +209,11 @@ impl Host {
         self.set.modify(own, source, want, mode)
     }
 
+    /// The next change is told at once.
+    pub(super) fn rearm(&mut self, key: Key) -> io::Result<()> {
+        self.by_key.get(&key.bits()).map_or(Ok(()), |own| self.set.rearm(*own))
+    }
+
     pub(super) fn forget(&mut self, key: Key, source: &Member, _filter: Filter) -> io::Result<()> {
         self.remove(key, source)
     }

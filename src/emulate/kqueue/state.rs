@@ -207,6 +207,23 @@ impl State {
         Ok(())
     }
 
+    fn of_source(&self, ident: usize) -> Vec<Key> {
+        let filters = [Filter::Read, Filter::Write];
+        filters.iter().filter_map(|filter| self.knotes.find(ident, *filter)).collect()
+    }
+
+    /// The program met `WouldBlock` at a source.
+    pub(super) fn rearm(&mut self, ident: usize) -> io::Result<()> {
+        self.of_source(ident).into_iter().try_for_each(|key| self.host.rearm(key))
+    }
+
+    /// A source was closed.
+    pub(super) fn closed(&mut self, ident: usize) {
+        for key in self.of_source(ident) {
+            let _ = self.end(key);
+        }
+    }
+
     /// Ends a knote. An error: its descriptor was closed before.
     fn end(&mut self, key: Key) -> io::Result<()> {
         let Some(knote) = self.knotes.remove(key) else { return Err(system(ENOENT)) };
