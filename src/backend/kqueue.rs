@@ -161,6 +161,8 @@ impl KqueueFd {
 
 impl Drop for KqueueFd {
     fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        sys::closing(self.fd.as_raw_fd());
         if self.process == process() {
             // SAFETY: it is dropped nowhere else.
             unsafe { ManuallyDrop::drop(&mut self.fd) };

@@ -85,12 +85,25 @@ pub(super) fn interrupt(kq: c_int) {
 }
 
 fn queue(kq: c_int) -> Option<Arc<Queue>> {
+    let queue = lock(&QUEUES).get(&kq).cloned()?;
     // One that was closed is still in the list, until its number is a kqueue's anew.
     let link = std::fs::read_link(format!("/proc/self/fd/{kq}")).ok()?;
-    if link != std::path::Path::new("anon_inode:[eventpoll]") {
-        return None;
+    (link == std::path::Path::new("anon_inode:[eventpoll]")).then_some(queue)
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        for part in [self.read, self.write, self.pending, self.timer] {
+            // SAFETY: each is ours, and closed here alone. `outer` is the caller's.
+            unsafe { libc::close(part) };
+        }
     }
-    lock(&QUEUES).get(&kq).cloned()
+}
+
+/// A kqueue is about to be closed: the kernel would notice.
+pub(super) fn closing(kq: c_int) {
+    let queue = lock(&QUEUES).remove(&kq);
+    drop(queue);
 }
 
 fn fail(error: c_int) -> c_int {
