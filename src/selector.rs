@@ -38,7 +38,8 @@ bitflags! {
         const READ = 1;
         /// A write would not block.
         const WRITE = 2;
-        /// Something exceptional: out-of-band data. Never on WASI.
+        /// Something exceptional: out-of-band data. Never on WASI, FreeBSD and NetBSD
+        /// (where [`Poll`](crate::Poll) tells it).
         const PRIORITY = 4;
     }
 }
@@ -59,6 +60,7 @@ impl Interest {
 /// | target | backend | modes | wakers |
 /// |---|---|---|---|
 /// | Linux, Android | epoll | all | from any thread |
+/// | macOS, FreeBSD, NetBSD, OpenBSD, DragonFly | kqueue | all | from any thread |
 /// | other Unix | poll(2) | all | from any thread |
 /// | Windows | WinSock's select | all | from any thread |
 /// | WASI 0.1 | `poll_oneoff` | all | from the one thread there is |
@@ -93,11 +95,11 @@ impl Interest {
 ///   Until it is unregistered by
 ///   [`unregister_raw`](Selector::unregister_raw), or its number is registered
 ///   anew, its events come under its own token; after that they are dropped.
-/// - Only epoll tells a source from another one that got its number. With poll(2)
+/// - Only epoll and kqueue tell a source from another one that got its number. With poll(2)
 ///   a number that was closed and given anew between two waits reports under the
 ///   old token; registering it replaces the old registration where fstat(2) can
 ///   tell the two apart (not among eventfds, timerfds and epolls, which share an
-///   inode), and is `AlreadyExists` otherwise. In WASI nothing can tell. A file is
+///   inode), and is `AlreadyExists` otherwise. In WASI and on Windows nothing can tell. A file is
 ///   known by its inode on every Unix, so not from a deleted one that had the same.
 ///
 /// [`Registered`] owns its source and ends its registration in time.
@@ -192,7 +194,7 @@ impl Selector {
         })))
     }
 
-    /// The name of the backend: `"epoll"`, `"poll"`, `"poll_oneoff"`, `"winsock"`.
+    /// The name of the backend: `"epoll"`, `"kqueue"`, `"poll"`, `"poll_oneoff"`, `"winsock"`.
     #[must_use]
     pub fn backend() -> &'static str {
         HostBackend::NAME

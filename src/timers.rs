@@ -29,6 +29,9 @@ struct Slot {
 
 const STOPPED: u32 = u32::MAX;
 
+/// A tick of any clock at least.
+const TICK: Duration = Duration::from_micros(1);
+
 /// A timer that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
@@ -93,6 +96,10 @@ impl Timers {
             .ok()
             .and_then(|ahead| now.checked_add(Duration::from_nanos(ahead)))
             .unwrap_or(now + period);
+        // A clock of coarse ticks (100 ns on Windows) may not have got on.
+        if entry.at <= now {
+            entry.at = now + TICK;
+        }
         self.sink(0);
         Some(Expired { key, token, count: u64::try_from(more + 1).unwrap_or(u64::MAX) })
     }

@@ -13,9 +13,21 @@ use std::time::{Duration, Instant};
 use common::*;
 use readiness::{AsSource, Event, Events, Interest, Mode, Selector};
 
-/// Tells a source from another one that got its number.
-const KNOWS_SOURCES: bool =
-    cfg!(all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")));
+/// Tells a source from another one that got its number: those that keep a set in
+/// the kernel.
+const KNOWS_SOURCES: bool = cfg!(readiness_fake_kevent)
+    || cfg!(all(
+        any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            target_os = "dragonfly",
+        ),
+        not(readiness_backend = "poll")
+    ));
 const MODES: [Mode; 4] = [Mode::Level, Mode::OneShot, Mode::Edge, Mode::EdgeOneShot];
 
 fn new() -> (Selector, Events) {
@@ -290,6 +302,8 @@ fn half_closed_is_read_closed_and_data_that_is_left_is_readable() {
     assert!(told(&selector, &mut events, LONG) == [1] && events.iter().all(Event::is_readable));
 }
 
+// FreeBSD's and NetBSD's kqueue have no filter for it.
+#[cfg(not(any(target_os = "freebsd", target_os = "netbsd", readiness_fake_kevent)))]
 #[test]
 fn out_of_band_data_is_priority() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,6 @@
 //! `Poll` on every target.
 
-#![cfg(any(unix, target_os = "wasi"))]
+#![cfg(any(unix, windows, target_os = "wasi"))]
 
 mod common;
 

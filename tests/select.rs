@@ -1,6 +1,6 @@
 //! `select` on every target.
 
-#![cfg(any(unix, target_os = "wasi"))]
+#![cfg(any(unix, windows, target_os = "wasi"))]
 
 mod common;
 
@@ -19,7 +19,7 @@ fn same<T: ?Sized>(found: &[&T], items: &[&T]) -> bool {
 fn any_list_may_be_empty_and_all_three_too() {
     let file = file("empty");
     let zero = Some(Duration::ZERO);
-    let none: [&std::fs::File; 0] = [];
+    let none: [&File; 0] = [];
     assert!(select(none, [], [], zero).unwrap().is_empty());
     for lists in 1..8 {
         let list = |bit: u32| if lists & bit != 0 { vec![&file] } else { vec![] };
@@ -84,18 +84,18 @@ fn anything_that_gives_references_is_a_list() {
 
 /// Where files cannot be cloned, another one serves.
 trait Again {
-    fn try_clone_or_again(&self) -> std::fs::File;
+    fn try_clone_or_again(&self) -> File;
 }
 
-impl Again for std::fs::File {
-    fn try_clone_or_again(&self) -> std::fs::File {
+impl Again for File {
+    fn try_clone_or_again(&self) -> File {
         self.try_clone().unwrap_or_else(|_| file("again"))
     }
 }
 
 #[test]
 fn a_type_of_the_callers_own_is_a_source() {
-    struct Named(std::fs::File, &'static str);
+    struct Named(File, &'static str);
     impl AsSource for Named {
         fn as_source(&self) -> Source<'_> {
             self.0.as_source()
@@ -120,12 +120,12 @@ fn a_descriptor_that_is_not_open_is_an_error_that_names_it() {
             select([bad[1]], [bad[1]], [bad[1]], timeout).unwrap_err(),
         ];
         for error in errors {
-            assert_eq!(os_error(&error), Some(libc::EBADF));
+            assert_eq!(os_error(&error), Some(NOT_OPEN_ERROR));
             assert!(error.to_string().contains(&NOT_OPEN.to_string()), "{error}");
             let source = error.get_ref().unwrap().downcast_ref::<SourceError>().unwrap();
-            assert_eq!(source.raw_source(), NOT_OPEN);
+            assert_eq!(source.raw_source().number(), NOT_OPEN as u64);
             assert_eq!(source.operation(), "select");
-            assert_eq!(source.raw_os_error(), Some(libc::EBADF));
+            assert_eq!(source.raw_os_error(), Some(NOT_OPEN_ERROR));
         }
     }
 }
@@ -238,7 +238,7 @@ mod unix {
         let readable = readable();
         let lists: [&dyn AsSource; 2] = [&readable, &closed];
         let error = select(lists, [], [], None).unwrap_err();
-        assert_eq!(os_error(&error), Some(libc::EBADF));
+        assert_eq!(os_error(&error), Some(NOT_OPEN_ERROR));
         assert!(error.to_string().contains(&format!("descriptor {number}")), "{error}");
         assert_eq!(error.kind(), io::Error::from_raw_os_error(libc::EBADF).kind());
     }

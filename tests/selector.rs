@@ -1,6 +1,6 @@
 //! `Selector` on every target and backend.
 
-#![cfg(any(unix, target_os = "wasi"))]
+#![cfg(any(unix, windows, target_os = "wasi"))]
 
 mod common;
 
@@ -129,7 +129,7 @@ fn what_is_not_registered_cannot_be_modified_or_unregistered() {
 fn a_source_that_is_not_open_is_refused_by_name() {
     let (selector, _) = new();
     let error = selector.register(&not_open(), 1, Interest::READ, Mode::Level).unwrap_err();
-    assert_eq!(os_error(&error), Some(libc::EBADF));
+    assert_eq!(os_error(&error), Some(NOT_OPEN_ERROR));
     assert!(error.to_string().contains(&NOT_OPEN.to_string()), "{error}");
     let error = selector.modify(&not_open(), 1, Interest::READ, Mode::Level).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -211,6 +211,8 @@ fn files_are_always_ready_and_never_exceptional() {
     assert_eq!(now(&selector, &mut events), []);
 }
 
+// (On Windows: native-tests/tests/winsock_closed.rs.)
+#[cfg(not(windows))]
 #[test]
 fn a_closed_file_says_nothing_more_and_its_number_can_be_registered_anew() {
     let (selector, mut events) = new();
@@ -347,7 +349,18 @@ fn each_waker_has_its_own_event_and_none_takes_a_place_from_a_source() {
 
 #[test]
 fn the_backend_has_its_documented_name() {
-    let name = if cfg!(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io"))) {
+    let bsd = cfg!(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ));
+    let name = if cfg!(windows) {
+        "winsock"
+    } else if cfg!(readiness_fake_kevent) || (bsd && !cfg!(readiness_backend = "poll")) {
+        "kqueue"
+    } else if cfg!(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io"))) {
         "wasi_io"
     } else if cfg!(target_os = "wasi") {
         "poll_oneoff"

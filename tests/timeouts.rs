@@ -1,7 +1,7 @@
 //! Timeouts of every front end: monotonic, never early, zero is truthful, for ever
 //! is no overflow.
 
-#![cfg(any(unix, target_os = "wasi"))]
+#![cfg(any(unix, windows, target_os = "wasi"))]
 
 mod common;
 

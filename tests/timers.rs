@@ -1,6 +1,6 @@
 //! The timers of `Selector`, on every target and backend.
 
-#![cfg(any(unix, target_os = "wasi"))]
+#![cfg(any(unix, windows, target_os = "wasi"))]
 
 mod common;
 

@@ -1,13 +1,18 @@
 //! What the tests wait on, for every target: something readable, something
 //! silent, something writable, a file, a number that is not open.
 //!
+//! Windows waits for sockets alone: there a "file" is a connection with something to
+//! read that nobody reads.
+//!
 //! A WASI 0.1 program has its standard streams and files, no pipes and no
 //! sockets: there what is silent is stdin (`scripts/cargo-for` gives tests a
 //! stdin that says nothing), and what is readable is a file.
 
 #![allow(dead_code, unused_imports, reason = "no test program needs all of it")]
 
-use std::fs::File;
+#[cfg(not(windows))]
+pub use std::fs::File;
+#[cfg(not(windows))]
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -25,18 +30,27 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 /// A number that is not open, now or later in the test.
 pub const NOT_OPEN: i32 = if cfg!(unix) { 900_123 } else { 9_000 };
 
+/// What the system answers about it.
+#[cfg(not(windows))]
+pub const NOT_OPEN_ERROR: i32 = libc::EBADF;
+#[cfg(windows)]
+pub const NOT_OPEN_ERROR: i32 = 10038; // WSAENOTSOCK
+
+#[cfg(not(windows))]
 pub fn not_open() -> BorrowedFd<'static> {
     number(NOT_OPEN)
 }
 
 /// A bare number as a source.
+#[cfg(not(windows))]
 pub fn number(fd: i32) -> BorrowedFd<'static> {
     // SAFETY: the crate only asks the host about it, and any number may be
     // asked about.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-/// A new empty file that is read and written.
+/// What is always readable and writable: an empty file.
+#[cfg(not(windows))]
 pub fn file(name: &str) -> File {
     let path = format!("{}/readiness-{name}-{}", folder(), unique());
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
@@ -132,6 +146,70 @@ mod target {
         // SAFETY: there is room for the time.
         unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
         std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+}
+
+#[cfg(windows)]
+mod target {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::os::windows::io::{AsSocket, BorrowedSocket, RawSocket};
+
+    pub fn not_open() -> BorrowedSocket<'static> {
+        number(super::NOT_OPEN)
+    }
+
+    /// A bare number as a source.
+    pub fn number(socket: i32) -> BorrowedSocket<'static> {
+        // SAFETY: the crate only asks the host about it, and any number may be
+        // asked about.
+        unsafe { BorrowedSocket::borrow_raw(socket as RawSocket) }
+    }
+
+    /// One end of a connection, and the other end that keeps it open.
+    pub struct End {
+        pub own: TcpStream,
+        pub peer: TcpStream,
+    }
+
+    impl AsSocket for End {
+        fn as_socket(&self) -> BorrowedSocket<'_> {
+            self.own.as_socket()
+        }
+    }
+
+    impl End {
+        pub fn try_clone(&self) -> std::io::Result<End> {
+            Ok(End { own: self.own.try_clone()?, peer: self.peer.try_clone()? })
+        }
+    }
+
+    /// What is always readable and writable.
+    pub type File = End;
+
+    pub fn file(_name: &str) -> End {
+        readable()
+    }
+
+    /// Never readable, as nobody writes to it.
+    pub fn silent() -> End {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let own = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        End { own, peer }
+    }
+
+    /// One byte can be read, from now on.
+    pub fn readable() -> End {
+        let mut end = silent();
+        end.peer.write_all(b"x").unwrap();
+        assert_eq!(end.own.peek(&mut [0]).unwrap(), 1);
+        end
+    }
+
+    /// Writable, and not readable.
+    pub fn writable() -> End {
+        silent()
     }
 }
 

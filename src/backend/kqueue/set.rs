@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{KqueueFd, nest};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{Added, Backend, Caps, Key, Mode};
+use crate::backend::{AT_ONCE, Added, Backend, Caps, Key, Mode};
 use crate::flags::PollFlags;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::{Index, Member, RawSource, Source};
@@ -336,10 +336,10 @@ impl KqueueSet {
         let _ = self.receipts([entry.addition(read)].into_iter(), |_, _| ());
     }
 
-    fn take(&self, out: &mut Buffer, found: usize) {
+    fn take(&self, out: &mut Buffer) {
         let mut state = self.lock();
-        let Buffer { events, ready, place } = out;
-        for event in &events[..found] {
+        let Buffer { events, found, ready, place } = out;
+        for event in &events[..*found] {
             if event.udata == udata(Key::WAKE) {
                 if let Some(wake) = &self.wake {
                     wake.drain();
@@ -486,11 +486,15 @@ impl Backend for KqueueSet {
 
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
         out.ready.clear();
-        if out.events.len() != most {
-            out.events.resize(most, Kevent::default());
+        if out.found == out.events.len() {
+            // It was full: there may be more at once.
+            let room = (out.found * 2).max(AT_ONCE);
+            out.events.resize(room.min(most).max(out.found), Kevent::default());
         }
-        let found = self.queue.control(&[], &mut out.events, until)?;
-        self.take(out, found);
+        out.found = 0;
+        let room = out.events.len().min(most);
+        out.found = self.queue.control(&[], &mut out.events[..room], until)?;
+        self.take(out);
         Ok(())
     }
 
@@ -522,6 +526,8 @@ impl Backend for KqueueSet {
 #[derive(Default)]
 pub(crate) struct Buffer {
     events: Vec<Kevent>,
+    /// How many the last wait put there.
+    found: usize,
     ready: Vec<(Key, PollFlags)>,
     /// By slot: where its events of this wait are.
     place: Vec<u32>,
