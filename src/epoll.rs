@@ -28,8 +28,9 @@ cfg_if::cfg_if! {
 ///
 /// On Linux each method is the system call: the events are the kernel's own
 /// structures, nothing is copied, allocated or locked. Elsewhere epoll is made of
-/// what the target has: poll(2), WinSock's select, `poll_oneoff`. A wait costs
-/// then what that call costs, and beside it what is ready.
+/// what the target has: kqueue on macOS and the BSDs, else poll(2), WinSock's
+/// select, `poll_oneoff`. A wait costs then what that call costs, and beside it
+/// what is ready.
 ///
 /// - **Weak registrations.** A source that was closed is dropped quietly. The
 ///   kernel forgets it when its last duplicate is closed; while one lives it goes
@@ -39,12 +40,13 @@ cfg_if::cfg_if! {
 /// - **A number that was closed and given anew.** The kernel is never mistaken.
 ///   Emulated on Unix, fstat(2) tells the new source from the old one, but not
 ///   among eventfds, timerfds and signalfds, which share an inode, nor where a
-///   named file was opened twice. It is asked at each register, modify and
+///   named file was opened twice. (kqueue knows by itself.) It is asked at each register, modify and
 ///   unregister, and at each event; of a source that had 32 events since, at each
 ///   256th. In WASI and on Windows nothing tells. What cannot be told answers under
 ///   the old name, and registering it is `EEXIST`, until the registration is
 ///   removed or [`closed`](Epoll::closed) told of it.
-/// - **Edges.** The kernel reports each arrival. Emulated, an edge is never lost;
+/// - **Edges.** The kernel reports each arrival, and so does kqueue (`EV_CLEAR`).
+///   Emulated over anything else, an edge is never lost;
 ///   at worst it is reported more than once, or late by at most 256 ms. It fires
 ///   on register, on modify, when the source becomes ready, and on Unix when the
 ///   number of bytes to read changes. As long as a source was reported and is
@@ -57,8 +59,10 @@ cfg_if::cfg_if! {
 /// - **An epoll as a source.** It is readable when it has something to report, and
 ///   [`select`](crate::select()), [`Poll`](crate::Poll), `Epoll` and
 ///   [`Selector`](crate::Selector) take it. Epolls nest five deep. Emulated it has
-///   no descriptor: it is itself the source. It leaves the set that it is in when
-///   it is dropped.
+///   no descriptor (on macOS and the BSDs none to be had): it is itself the source.
+///   It leaves the set that it is in when it is dropped.
+/// - **Out-of-band data.** kqueue of FreeBSD and NetBSD does not tell it: `PRI` is
+///   never reported there. [`Poll`](crate::Poll) reports it.
 /// - **`EXCLUSIVE`.** The kernel wakes at least one of the epolls that wait
 ///   exclusively for a source; the emulation wakes all.
 /// - **`sizehint`.** Python's first argument is not offered: the kernel has
