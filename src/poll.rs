@@ -7,7 +7,7 @@ use crate::backend::SourceList;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Index, Member, RawSource};
+use crate::source::{AsSource, Index, RawSource};
 use crate::timeout::{Signals, Until};
 
 /// A set of sources and the events wanted of each: Python's `select.poll()`.
@@ -51,8 +51,6 @@ use crate::timeout::{Signals, Until};
 #[doc(alias = "pollfd")]
 pub struct Poll {
     list: SourceList,
-    /// By slot; `None` is vacant.
-    sources: Vec<Option<Member>>,
     index: Index,
     vacant: usize,
 }
@@ -91,10 +89,8 @@ impl Poll {
             return Ok(());
         }
         let slot = self.list.len();
-        let held = source.hold();
-        self.list.put(slot, &held, flags);
+        self.list.put(slot, &source.hold(), flags);
         self.index.insert(source.raw(), slot as u32);
-        self.sources.push(Some(held));
         Ok(())
     }
 
@@ -127,10 +123,9 @@ impl Poll {
     pub fn unregister_raw(&mut self, source: RawSource) -> io::Result<()> {
         let slot = self.index.remove(source).ok_or(io::ErrorKind::NotFound)? as usize;
         self.list.vacate(slot);
-        self.sources[slot] = None;
         self.vacant += 1;
         // Half of it vacant: worth moving the rest.
-        if self.vacant * 2 > self.sources.len() {
+        if self.vacant * 2 > self.list.len() {
             self.compact();
         }
         Ok(())
@@ -139,7 +134,7 @@ impl Poll {
     /// The number of sources.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sources.len() - self.vacant
+        self.list.len() - self.vacant
     }
 
     /// Whether there are none.
@@ -157,6 +152,7 @@ impl Poll {
     /// # Errors
     /// The host's own. On WASI, `InvalidInput` if there is neither a source nor a
     /// timeout: nothing could ever end the wait.
+    #[inline]
     pub fn poll(
         &mut self,
         timeout: Option<Duration>,
@@ -193,33 +189,32 @@ impl Poll {
         self.wait(Until::new(timeout, Signals::Masked(mask)))
     }
 
+    #[inline]
     fn wait(
         &mut self,
         until: Until<'_>,
     ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
         self.list.wait(until)?;
-        Ok(Ready(self.list.ready().filter_map(|(slot, flags)| {
-            let source = self.sources[slot].as_ref()?.raw();
-            Some(PollEvent { source, flags })
-        })))
+        let ready = self.list.ready_sources();
+        Ok(Ready(ready.map(|(source, flags)| PollEvent { source, flags })))
     }
 
     fn compact(&mut self) {
-        let Poll { list, sources, index, vacant } = self;
-        list.compact(|from, to| {
-            sources.swap(from, to);
-            if let Some(held) = &sources[to] {
-                index.insert(held.raw(), to as u32);
-            }
-        });
-        sources.truncate(list.len());
+        let Poll { list, index, vacant } = self;
+        list.compact(|_, _| ());
         *vacant = 0;
+        for slot in 0..list.len() {
+            if let Some(source) = list.source(slot) {
+                index.insert(source, slot as u32);
+            }
+        }
     }
 }
 
 impl fmt::Debug for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.sources.iter().flatten().map(Member::raw)).finish()
+        let sources = (0..self.list.len()).filter_map(|slot| self.list.source(slot));
+        f.debug_set().entries(sources).finish()
     }
 }
 
@@ -229,6 +224,7 @@ struct Ready<I>(I);
 impl<I: Iterator> Iterator for Ready<I> {
     type Item = I::Item;
 
+    #[inline]
     fn next(&mut self) -> Option<I::Item> {
         self.0.next()
     }

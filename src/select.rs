@@ -237,7 +237,7 @@ impl Selection {
         let Selection { list, wants, slot_of, index, .. } = self;
         let (want, _) = WANTS[which];
         let Some(first) = first else {
-            list.extend(sources.map(|source| source.as_source().hold()), want);
+            list.extend(sources.map(AsSource::as_source), want);
             return list.len();
         };
         let mut sources = sources.peekable();
@@ -281,12 +281,19 @@ impl Selection {
         let (_, take) = WANTS[which];
         let Selection { found, list, silent, .. } = self;
         let found = &mut found[which];
-        wait_for_any(list, silent, until, |slot, flags| {
-            let ready = flags.intersects(take);
-            if ready {
-                found.push(slot);
+        wait_for_any(list, silent, until, take, |list, ready| {
+            // A place for each, so that the loop has neither to branch nor to grow.
+            found.resize(ready, 0);
+            let (mut len, mut seen) = (0, PollFlags::empty());
+            for (slot, flags) in list.ready() {
+                if let Some(place) = found.get_mut(len) {
+                    *place = slot;
+                }
+                len += usize::from(flags.intersects(take));
+                seen |= flags;
             }
-            ready
+            found.truncate(len);
+            seen
         })
         .inspect_err(|_| found.clear())
     }
@@ -302,9 +309,14 @@ impl Selection {
         }
         got.clear();
         got.resize(wants.len(), PollFlags::empty());
-        wait_for_any(list, silent, until, |slot, flags| {
-            got[slot] = flags & wants[slot];
-            !got[slot].is_empty()
+        let take = PollFlags::all() - PollFlags::NVAL;
+        wait_for_any(list, silent, until, take, |list, _| {
+            let mut seen = PollFlags::empty();
+            for (slot, flags) in list.ready() {
+                got[slot] = flags & wants[slot];
+                seen |= got[slot] | (flags & PollFlags::NVAL);
+            }
+            seen
         })?;
 
         let mut slot_of = slot_of.iter();
@@ -319,29 +331,30 @@ impl Selection {
     }
 }
 
-/// Waits until `each` takes one of the slots that are ready. poll(2) tells of
-/// hang-ups unasked, select(2) does not: a slot that has nothing else to say is
-/// passed over from then on.
+/// Waits until something is ready for `take`. `collect` looks at the slots that
+/// are ready, so many, and says what it saw. poll(2) tells of hang-ups unasked,
+/// select(2) does not: a slot that has nothing else to say is passed over from then
+/// on.
 fn wait_for_any(
     list: &mut SourceList,
     silent: &mut Vec<usize>,
     mut until: Until<'_>,
-    mut each: impl FnMut(usize, PollFlags) -> bool,
+    take: PollFlags,
+    mut collect: impl FnMut(&SourceList, usize) -> PollFlags,
 ) -> io::Result<()> {
     loop {
-        if list.wait(until)? == 0 {
+        let ready = list.wait(until)?;
+        if ready == 0 {
             return Ok(());
         }
-        let mut any = false;
-        for (slot, flags) in list.ready() {
-            match list.source(slot) {
-                Some(source) if flags.contains(PollFlags::NVAL) => {
-                    return Err(not_open("select", source));
-                }
-                _ => any |= each(slot, flags),
+        let seen = collect(list, ready);
+        if seen.contains(PollFlags::NVAL) {
+            let mut closed = list.ready().filter(|(_, flags)| flags.contains(PollFlags::NVAL));
+            if let Some(source) = closed.find_map(|(slot, _)| list.source(slot)) {
+                return Err(not_open("select", source));
             }
         }
-        if any {
+        if seen.intersects(take) {
             return Ok(());
         }
         silent.extend(list.ready().map(|(slot, _)| slot));

@@ -99,6 +99,7 @@ enum Repr<'a> {
 impl<'a> Source<'a> {
     /// The source's name in results and error messages.
     #[must_use]
+    #[inline]
     pub fn raw(self) -> RawSource {
         match self.0 {
             #[cfg(any(unix, target_os = "wasi"))]
@@ -113,18 +114,27 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What a registration keeps.
-    pub(crate) fn hold(self) -> Member {
+    /// What a host is given of it; or the set that it is.
+    #[inline]
+    pub(crate) fn held(self) -> Result<Held, &'a Arc<Scan>> {
         match self.0 {
             #[cfg(any(unix, target_os = "wasi"))]
-            Repr::Fd(fd) => Member::Host(Held::Fd(fd.as_raw_fd())),
+            Repr::Fd(fd) => Ok(Held::Fd(fd.as_raw_fd())),
             #[cfg(windows)]
-            Repr::Socket(socket) => Member::Host(Held::Socket(socket.as_raw_socket())),
+            Repr::Socket(socket) => Ok(Held::Socket(socket.as_raw_socket())),
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            Repr::Pollable(pollable) => Member::Host(Held::Pollable(pollable.clone())),
+            Repr::Pollable(pollable) => Ok(Held::Pollable(pollable.clone())),
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            Repr::NetSocket(socket) => Member::Host(Held::NetSocket(socket.clone())),
-            Repr::Set(set) => Member::Set(Arc::downgrade(set), set.id()),
+            Repr::NetSocket(socket) => Ok(Held::NetSocket(socket.clone())),
+            Repr::Set(set) => Err(set),
+        }
+    }
+
+    /// What a registration keeps.
+    pub(crate) fn hold(self) -> Member {
+        match self.held() {
+            Ok(held) => Member::Host(held),
+            Err(set) => Member::Set(Arc::downgrade(set), set.id()),
         }
     }
 
@@ -195,6 +205,7 @@ pub enum RawSource {
 impl RawSource {
     /// Its number, whatever it is a number of: Python's `fileno()`.
     #[must_use]
+    #[inline]
     pub fn number(self) -> u64 {
         match self {
             #[cfg(any(unix, target_os = "wasi"))]

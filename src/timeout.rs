@@ -18,6 +18,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// After `timeout`; never without one, or with one of more than 68 years.
     /// Reads the clock once if the timeout is neither zero nor for ever.
+    #[inline]
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         match timeout {
             Some(Duration::ZERO) => Deadline::NOW,
@@ -115,6 +116,7 @@ impl Until<'_> {
     pub(crate) const NOW: Until<'static> =
         Until { deadline: Deadline::NOW, signals: Signals::Resume };
 
+    #[inline]
     pub(crate) fn new(timeout: Option<Duration>, signals: Signals<'_>) -> Until<'_> {
         Until { deadline: Deadline::after(timeout), signals }
     }
@@ -123,6 +125,7 @@ impl Until<'_> {
     /// Calls with the time that is left until a call is not interrupted, unless
     /// the caller wants to hear of that.
     #[cfg_attr(not(unix), allow(dead_code, reason = "nothing interrupts a call"))]
+    #[inline]
     pub(crate) fn run<T>(
         mut self,
         mut call: impl FnMut(Option<Duration>) -> io::Result<T>,
@@ -153,12 +156,14 @@ pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
 /// The same if nothing has to be rounded: the cheaper calls will do.
 #[cfg(unix)]
 #[allow(dead_code, reason = "where there are two calls to choose from")]
+#[inline]
 pub(crate) fn whole_milliseconds(left: Option<Duration>) -> Option<i32> {
-    match left {
-        None => Some(-1),
-        Some(left) if left.subsec_nanos() % 1_000_000 == 0 => i32::try_from(left.as_millis()).ok(),
-        Some(_) => None,
+    let Some(left) = left else { return Some(-1) };
+    if left.subsec_nanos() % 1_000_000 != 0 {
+        return None;
     }
+    let seconds = i32::try_from(left.as_secs()).ok()?;
+    seconds.checked_mul(1000)?.checked_add(left.subsec_millis() as i32)
 }
 
 #[cfg(test)]

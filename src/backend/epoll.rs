@@ -71,6 +71,7 @@ impl EpollFd {
     }
 
     /// Fills the front of `events`.
+    #[inline]
     pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
         until.run(|left| match (whole_milliseconds(left), until.signals) {
             (Some(timeout), Signals::Resume | Signals::Report) => self.wait_whole(events, timeout),
@@ -78,6 +79,7 @@ impl EpollFd {
         })
     }
 
+    #[inline]
     fn wait_whole(&self, events: &mut [EpollEvent], timeout: i32) -> io::Result<usize> {
         let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
         // SAFETY: there is room for `most` events.
@@ -92,6 +94,7 @@ impl EpollFd {
         Ok(check(ready)? as usize)
     }
 
+    #[cold]
     fn wait_precise(
         &self,
         events: &mut [EpollEvent],

@@ -62,6 +62,12 @@ pub(crate) trait List: Default + Send + Sync {
     /// The slots that the last wait found ready, in order of slots. Every flag
     /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)>;
+
+    /// The same, with their sources.
+    #[inline]
+    fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
+        self.ready().filter_map(|(slot, flags)| Some((self.source(slot)?, flags)))
+    }
 }
 
 /// Which registration an event belongs to: a slot, and a generation that counts

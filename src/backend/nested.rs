@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{HostList, List, Scan, Wake};
 use crate::flags::PollFlags;
-use crate::source::{Held, Member, RawSource};
+use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Until};
 
 /// A [`List`] that takes sets too. Without any it is the host's.
@@ -27,6 +27,8 @@ struct Nested {
     len: usize,
     /// The sets that wake us now.
     observed: Vec<Arc<Scan>>,
+    /// What the last wait found ready, by slots.
+    told: Vec<(usize, RawSource, PollFlags)>,
 }
 
 struct Entry {
@@ -90,23 +92,29 @@ impl SourceList {
     }
 
     /// As [`List::extend`].
-    pub(crate) fn extend(&mut self, mut sources: impl Iterator<Item = Member>, want: PollFlags) {
+    #[inline]
+    pub(crate) fn extend<'a>(
+        &mut self,
+        mut sources: impl Iterator<Item = Source<'a>>,
+        want: PollFlags,
+    ) {
         let mut set = None;
-        let held = sources.by_ref().map_while(|source| match source {
-            Member::Host(held) => Some(held),
-            Member::Set(..) => {
+        let held = sources.by_ref().map_while(|source| {
+            let held = source.held();
+            if held.is_err() {
                 set = Some(source);
-                None
             }
+            held.ok()
         });
         self.own().extend(held, want);
         self.settle();
         for source in set.into_iter().chain(sources) {
-            self.put(self.len(), &source, want);
+            self.put(self.len(), &source.hold(), want);
         }
     }
 
     /// As [`List::source`].
+    #[inline]
     pub(crate) fn source(&self, slot: usize) -> Option<RawSource> {
         let sets = self.nested.as_ref().map_or(&[][..], |nested| &nested.sets);
         let set = sets.iter().find(|entry| entry.slot == slot);
@@ -170,30 +178,51 @@ impl SourceList {
     }
 
     /// As [`List::wait`].
+    #[inline]
     pub(crate) fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+        if self.nested.is_none() { self.host.wait(until) } else { self.wait_nested(until) }
+    }
+
+    #[cold]
+    fn wait_nested(&mut self, until: Until<'_>) -> io::Result<usize> {
+        self.own();
         match &mut self.nested {
             Some(nested) if !nested.sets.is_empty() => {
-                self.host.truncate(nested.len);
+                nested.told.clear();
                 let waited = nested.wait(&mut self.host, until);
                 nested.let_go();
+                nested.merge(&self.host);
                 waited
             }
-            _ => self.own().wait(until),
+            _ => {
+                self.nested = None;
+                self.host.wait(until)
+            }
         }
     }
 
     /// As [`List::ready`].
+    #[inline]
     pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        match &self.nested {
-            None => Ready::Host(self.host.ready()),
-            Some(nested) => Ready::Both(nested.ready(&self.host)),
-        }
+        let told = self.nested.as_ref().map(|nested| nested.told.iter());
+        let merged = told.map(|told| told.map(|&(slot, _, flags)| (slot, flags)));
+        Ready { host: self.host.ready(), merged }
+    }
+
+    /// As [`List::ready_sources`].
+    #[inline]
+    pub(crate) fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
+        let told = self.nested.as_ref().map(|nested| nested.told.iter());
+        let merged = told.map(|told| told.map(|&(_, source, flags)| (source, flags)));
+        Ready { host: self.host.ready_sources(), merged }
     }
 }
 
-enum Ready<A, B> {
-    Host(A),
-    Both(B),
+/// What is ready in the host's list, or there and among the sets. (Not an enum: its
+/// variants would not stay in registers.)
+struct Ready<A, B> {
+    host: A,
+    merged: Option<B>,
 }
 
 impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
@@ -201,29 +230,23 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        match self {
-            Ready::Host(host) => host.next(),
-            Ready::Both(both) => both.next(),
+        match &mut self.merged {
+            None => self.host.next(),
+            Some(merged) => merged.next(),
         }
     }
 }
 
 impl Nested {
-    fn ready(&self, host: &HostList) -> impl Iterator<Item = (usize, PollFlags)> {
-        let len = self.len;
-        let mut sets = self
-            .sets
-            .iter()
-            .filter(|entry| !entry.found.is_empty())
-            .map(|entry| (entry.slot, entry.found))
-            .peekable();
-        let mut host = host.ready().take_while(move |(slot, _)| *slot < len).peekable();
-        // Both are in order of slots.
-        std::iter::from_fn(move || match (host.peek(), sets.peek()) {
-            (Some((one, _)), Some((other, _))) if other < one => sets.next(),
-            (Some(_), _) => host.next(),
-            (None, _) => sets.next(),
-        })
+    /// Takes down what is ready in the host's list and among the sets, by slots.
+    fn merge(&mut self, host: &HostList) {
+        let Nested { sets, len, told, .. } = self;
+        told.clear();
+        let in_host = host.ready().filter(|(slot, _)| slot < len);
+        told.extend(in_host.filter_map(|(slot, flags)| Some((slot, host.source(slot)?, flags))));
+        let found = sets.iter().filter(|entry| !entry.found.is_empty());
+        told.extend(found.map(|entry| (entry.slot, entry.raw, entry.found)));
+        told.sort_unstable_by_key(|told| told.0);
     }
 
     fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {

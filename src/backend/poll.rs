@@ -12,24 +12,20 @@ use super::List;
 use super::unix::{check, check_source};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
-#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
-use crate::timeout::whole_milliseconds;
-use crate::timeout::{Deadline, Signals, Until};
+use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
 
 /// poll(2) passes over a negative number.
 const VACANT: RawFd = -1;
+/// A table of so many descriptors is more than any system makes for a process.
+const TOO_LARGE: RawFd = 1 << 30;
 
 /// The array that poll(2) takes.
 #[derive(Default)]
 pub(crate) struct PollList {
     fds: Vec<libc::pollfd>,
     ready: usize,
-}
-
-/// Any negative number poll(2) passes over. It is not open, and this one says so.
-fn number(source: &Held) -> RawFd {
-    let Held::Fd(fd) = *source;
-    if fd < 0 { RawFd::MAX } else { fd }
+    /// The sources' numbers that no descriptor can have.
+    odd: Vec<RawFd>,
 }
 
 fn events(want: PollFlags) -> libc::c_short {
@@ -40,25 +36,26 @@ impl List for PollList {
     const NAME: &'static str = "poll";
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
-        let entry = libc::pollfd { fd: number(source), events: events(want), revents: 0 };
+        let entry = libc::pollfd { fd: self.number(source), events: events(want), revents: 0 };
         match self.fds.get_mut(slot) {
             Some(vacant) => *vacant = entry,
             None => self.fds.push(entry),
         }
     }
 
+    #[inline]
     fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
         let events = events(want);
-        self.fds.extend(sources.map(|source| libc::pollfd {
-            fd: number(&source),
-            events,
-            revents: 0,
-        }));
+        for source in sources {
+            let fd = self.number(&source);
+            self.fds.push(libc::pollfd { fd, events, revents: 0 });
+        }
     }
 
+    #[inline]
     fn source(&self, slot: usize) -> Option<RawSource> {
         let fd = self.fds.get(slot)?.fd;
-        (fd != VACANT).then_some(RawSource::Fd(fd))
+        (fd != VACANT).then(|| self.name(fd))
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
@@ -90,27 +87,127 @@ impl List for PollList {
         });
     }
 
+    #[inline]
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         self.ready = 0;
-        self.ready = match poll(&mut self.fds, until) {
-            // More entries than there may be open descriptors: there are vacant
-            // ones among them, or one descriptor several times.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                poll_merged(&mut self.fds, until)?
+        let whole = whole_milliseconds(until.deadline.left());
+        self.ready = match (whole, until.signals) {
+            // The ordinary case, apart from the others, which would make it slower.
+            (Some(timeout), Signals::Resume | Signals::Report) => {
+                match poll_whole(&mut self.fds, timeout) {
+                    Ok(ready) => ready,
+                    Err(error) => self.wait_again(error, until)?,
+                }
             }
-            other => other?,
+            _ => self.wait_anyhow(until)?,
         };
         Ok(self.ready)
     }
 
+    #[inline]
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        self.fds
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.revents != 0)
-            .map(|(slot, entry)| (slot, PollFlags::from_bits_truncate(entry.revents as u16)))
-            .take(self.ready)
+        let mut told = self.told();
+        std::iter::from_fn(move || {
+            let entry = told.next()?;
+            Some((self.fds.len() - told.rest.len() - 1, flags(entry)))
+        })
     }
+
+    #[inline]
+    fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
+        self.told().map(|entry| (self.name(entry.fd), flags(entry)))
+    }
+}
+
+impl PollList {
+    /// poll(2) passes over negative numbers, and these are to be told as not open.
+    /// So are those that are too large for a descriptor: instead of either it gets
+    /// the largest ones, from the top down.
+    #[inline]
+    fn number(&mut self, source: &Held) -> RawFd {
+        let Held::Fd(fd) = *source;
+        if (0..TOO_LARGE).contains(&fd) { fd } else { self.number_instead(fd) }
+    }
+
+    /// After an error.
+    #[cold]
+    fn wait_again(&mut self, error: io::Error, mut until: Until<'_>) -> io::Result<usize> {
+        match (error.kind(), until.signals) {
+            (io::ErrorKind::Interrupted, Signals::Resume) => until.deadline.refresh(),
+            (io::ErrorKind::InvalidInput, _) => {}
+            _ => return Err(error),
+        }
+        self.wait_anyhow(until)
+    }
+
+    #[cold]
+    fn wait_anyhow(&mut self, until: Until<'_>) -> io::Result<usize> {
+        match poll(&mut self.fds, until) {
+            // More entries than there may be open descriptors: there are vacant
+            // ones among them, or one descriptor several times.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                poll_merged(&mut self.fds, until)
+            }
+            waited => waited,
+        }
+    }
+
+    #[cold]
+    fn number_instead(&mut self, fd: RawFd) -> RawFd {
+        let known = self.odd.iter().position(|other| *other == fd);
+        let at = known.unwrap_or_else(|| {
+            self.odd.push(fd);
+            self.odd.len() - 1
+        });
+        RawFd::MAX - at as RawFd
+    }
+
+    /// The source that an entry's number stands for.
+    #[inline]
+    fn name(&self, fd: RawFd) -> RawSource {
+        let at = RawFd::MAX.wrapping_sub(fd) as usize;
+        RawSource::Fd(self.odd.get(at).copied().unwrap_or(fd))
+    }
+
+    #[inline]
+    fn told(&self) -> Told<'_> {
+        Told { rest: &self.fds, left: self.ready }
+    }
+}
+
+/// The entries that the last wait found ready: looks no further than the last one.
+struct Told<'a> {
+    rest: &'a [libc::pollfd],
+    left: usize,
+}
+
+impl<'a> Iterator for Told<'a> {
+    type Item = &'a libc::pollfd;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a libc::pollfd> {
+        while self.left > 0 {
+            let (entry, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            if entry.revents != 0 {
+                self.left -= 1;
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+#[inline]
+fn flags(entry: &libc::pollfd) -> PollFlags {
+    PollFlags::from_bits_truncate(entry.revents as u16)
+}
+
+#[inline]
+fn poll_whole(fds: &mut [libc::pollfd], timeout: i32) -> io::Result<usize> {
+    // SAFETY: the array is valid.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
+    check(ready).map(|ready| ready as usize)
 }
 
 fn poll(fds: &mut [libc::pollfd], mut until: Until<'_>) -> io::Result<usize> {
@@ -129,11 +226,6 @@ fn poll_once(
     left: Option<Duration>,
     signals: Signals<'_>,
 ) -> io::Result<libc::c_int> {
-    if let (Some(timeout), Signals::Resume | Signals::Report) = (whole_milliseconds(left), signals)
-    {
-        // SAFETY: the array is valid.
-        return check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) });
-    }
     let timeout = left.map(super::unix::timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), |time| time as *const _);
     let mask = match signals {
@@ -160,8 +252,7 @@ fn poll_once(
         }
     }
     let timeout = crate::timeout::milliseconds(left);
-    // SAFETY: the array is valid.
-    let answer = check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) });
+    let answer = poll_whole(fds, timeout).map(|ready| ready as libc::c_int);
     if let Signals::Masked(_) = signals {
         // SAFETY: the first call filled it.
         unsafe {

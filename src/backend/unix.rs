@@ -19,6 +19,7 @@ pub(crate) use file::is_file;
 pub(crate) const NOT_OPEN: i32 = libc::EBADF;
 
 /// `Err` with `errno` if a call returned -1.
+#[inline]
 pub(crate) fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
