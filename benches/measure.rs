@@ -2,12 +2,32 @@
 //! whatever else the machine does meets both.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Rounds of one comparison: odd, so that there is a median.
-const ROUNDS: usize = 61;
-/// What one side does in a round takes about this long.
-const BATCH: Duration = Duration::from_micros(1500);
+/// What one side does in a round takes about this long: short beside a time
+/// slice, so that few rounds meet anybody else.
+const BATCH: Duration = Duration::from_micros(200);
+const LEAST_ROUNDS: usize = 31;
+const MOST_ROUNDS: usize = 301;
+/// What a comparison takes at most, once it has the least of rounds.
+const BUDGET: Duration = Duration::from_millis(600);
+
+/// One side of a comparison. A closure is one that needs no preparation.
+pub trait Side {
+    /// Before each round, and not measured.
+    fn enter(&mut self) {}
+    /// What keeps it from being optimised away.
+    fn work(&mut self) -> u64;
+    /// After each round, and not measured.
+    fn leave(&mut self) {}
+}
+
+impl<F: FnMut() -> u64> Side for F {
+    #[inline]
+    fn work(&mut self) -> u64 {
+        self()
+    }
+}
 
 /// Ours over theirs.
 #[derive(Clone, Copy, Debug)]
@@ -16,62 +36,88 @@ pub struct Ratio {
     pub median: f64,
     /// The distance of the quartiles.
     pub spread: f64,
-    /// Ours, in nanoseconds a call.
-    pub nanos: f64,
+    /// In nanoseconds a call.
+    pub ours: f64,
+    pub theirs: f64,
 }
 
-/// Both sides do the same work a call; what they return keeps it from being
-/// optimised away.
-pub fn paired(mut ours: impl FnMut() -> u64, mut theirs: impl FnMut() -> u64) -> Ratio {
-    let calls = calls_in(BATCH, &mut theirs);
-    black_box(time(calls, &mut ours));
-    let mut ratios = Vec::with_capacity(ROUNDS);
-    let mut times = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
+/// Both sides do the same work a call.
+pub fn paired(mut ours: impl Side, mut theirs: impl Side) -> Ratio {
+    let calls = calls_in_a_batch(&mut theirs);
+    time(calls, &mut ours);
+    let mut rounds = Vec::with_capacity(MOST_ROUNDS);
+    let begin = now();
+    while rounds.len() < MOST_ROUNDS && (rounds.len() < LEAST_ROUNDS || now() - begin < BUDGET) {
         // Who is first gains or loses by it: in turns, and irregularly.
-        let (own, other) = if (round * 7919) % 13 % 2 == 0 {
+        let pair = if (rounds.len() * 7919) % 13 % 2 == 0 {
             let own = time(calls, &mut ours);
             (own, time(calls, &mut theirs))
         } else {
             let other = time(calls, &mut theirs);
             (time(calls, &mut ours), other)
         };
-        ratios.push(own.as_secs_f64() / other.as_secs_f64());
-        times.push(own.as_nanos() as f64 / calls as f64);
+        rounds.push(pair);
     }
-    let (median, spread) = median_and_spread(&mut ratios);
-    Ratio { median, spread, nanos: median_and_spread(&mut times).0 }
+    summed_up(&rounds)
 }
 
-/// What one call takes, without anything beside it.
-pub fn nanos(mut work: impl FnMut() -> u64) -> f64 {
-    let calls = calls_in(BATCH, &mut work);
-    let mut times: Vec<f64> =
-        (0..ROUNDS).map(|_| time(calls, &mut work).as_nanos() as f64 / calls as f64).collect();
-    median_and_spread(&mut times).0
+/// A call's time over a limit in nanoseconds.
+pub fn against_time(mut ours: impl Side, limit: f64) -> Ratio {
+    let calls = calls_in_a_batch(&mut ours);
+    let rounds: Vec<_> = (0..LEAST_ROUNDS).map(|_| (time(calls, &mut ours), limit)).collect();
+    summed_up(&rounds)
 }
 
-fn time(calls: u32, work: &mut impl FnMut() -> u64) -> Duration {
-    let start = Instant::now();
+fn summed_up(rounds: &[(f64, f64)]) -> Ratio {
+    let sorted = |of: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let at =
+        |values: &[f64], part: f64| values[(part * (values.len() - 1) as f64).round() as usize];
+    let ratios = sorted(|(ours, theirs)| ours / theirs);
+    Ratio {
+        median: at(&ratios, 0.5),
+        spread: at(&ratios, 0.75) - at(&ratios, 0.25),
+        ours: at(&sorted(|pair| pair.0), 0.5),
+        theirs: at(&sorted(|pair| pair.1), 0.5),
+    }
+}
+
+/// Nanoseconds a call, after one that warms up.
+fn time(calls: u32, side: &mut impl Side) -> f64 {
+    side.enter();
+    black_box(side.work());
+    let begin = now();
     for _ in 0..calls {
-        black_box(work());
+        black_box(side.work());
     }
-    start.elapsed()
+    let took = now() - begin;
+    side.leave();
+    took.as_nanos() as f64 / f64::from(calls)
 }
 
-fn calls_in(batch: Duration, work: &mut impl FnMut() -> u64) -> u32 {
+fn calls_in_a_batch(side: &mut impl Side) -> u32 {
     let mut calls = 1;
-    loop {
-        let took = time(calls, work);
-        if took >= batch || calls > 1 << 20 {
-            return calls;
-        }
+    while time(calls, side) * f64::from(calls) < BATCH.as_nanos() as f64 && calls < 1 << 20 {
         calls *= 2;
     }
+    calls
 }
 
-fn median_and_spread(values: &mut [f64]) -> (f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let at = |part: f64| values[(part * (values.len() - 1) as f64).round() as usize];
-    (at(0.5), at(0.75) - at(0.25))
+/// The time that this thread has had: none of what is measured sleeps, and what
+/// others do meanwhile does not count.
+#[cfg(target_os = "linux")]
+fn now() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: there is room for the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn now() -> Duration {
+    static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGIN.get_or_init(std::time::Instant::now).elapsed()
 }

@@ -1,28 +1,49 @@
-//! Everything side by side in one process.
+//! Everything native side by side in one process. Arguments choose groups.
+//!
+//! Built with `--cfg readiness_backend="poll"` it measures what is emulated there,
+//! and nothing that the other build has.
 
-mod front_ends;
-mod selector;
-mod timers;
-mod waker;
+cfg_if::cfg_if! {
+    if #[cfg(readiness_backend = "poll")] {
+        mod emulated;
+    } else {
+        mod churn;
+        mod front_ends;
+        mod kqueue;
+        mod selector;
+        mod timers;
+        mod waker;
+    }
+}
 
-use readiness_bench::report::{Report, folder};
+use readiness_bench::report::Report;
+
+type Group = (&'static str, fn(&mut Report));
+
+#[cfg(not(readiness_backend = "poll"))]
+const PART: (&str, &[Group]) = (
+    "1-native",
+    &[
+        ("front_ends", front_ends::run),
+        ("selector", selector::run),
+        ("waker", waker::run),
+        ("churn", churn::run),
+        ("kqueue", kqueue::run),
+        ("timers", timers::run),
+    ],
+);
+#[cfg(readiness_backend = "poll")]
+const PART: (&str, &[Group]) = ("2-emulated", &[("emulated", emulated::run)]);
 
 fn main() -> std::io::Result<()> {
     readiness_bench::sources::raise_limit();
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let wanted =
-        |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     let mut report = Report::default();
-    let groups: [(&str, fn(&mut Report)); 4] = [
-        ("front_ends", front_ends::run),
-        ("selector", selector::run),
-        ("waker", waker::run),
-        ("timers", timers::run),
-    ];
+    let (part, groups) = PART;
     for (name, run) in groups {
-        if wanted(name) {
+        if only.is_empty() || only.iter().any(|part| name.contains(part.as_str())) {
             run(&mut report);
         }
     }
-    report.write(&folder())
+    report.write_part(part)
 }

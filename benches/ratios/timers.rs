@@ -1,53 +1,59 @@
-//! Timers, and a `Poll` whose set changes.
+//! 10,000 timers on a `Selector` and on a `Kqueue`.
 
 use std::time::Duration;
 
-use readiness::{Poll, PollFlags, Selector};
-use readiness_bench::measure::{Ratio, nanos, paired};
+use readiness::Selector;
+use readiness_bench::measure::{Ratio, against_time};
 use readiness_bench::report::Report;
-use readiness_bench::sources::eventfds;
 
 const TIMERS: u64 = 10_000;
 
 pub fn run(report: &mut Report) {
+    selector(report);
+    kqueue(report);
+}
+
+/// A start and a stop have a microsecond each. (That they take no system call is
+/// seen in native-tests/tests/cost.rs.)
+fn add(report: &mut Report, case: &str, work: impl FnMut() -> u64) {
+    let pair = against_time(work, 2000.0);
+    let each = Ratio { ours: pair.ours / 2.0, theirs: pair.theirs / 2.0, ..pair };
+    report.add(case, TIMERS as usize, "a microsecond", 1.0, each);
+}
+
+fn selector(report: &mut Report) {
     let selector = Selector::new().unwrap();
     for nth in 0..TIMERS {
         selector.add_timer(nth, Duration::from_secs(60 + nth * 7919 % TIMERS));
     }
     let mut nth = 0;
-    let took = nanos(|| {
+    add(report, "Selector: start or stop one of many timers", || {
         nth = (nth + 104_729) % TIMERS;
         let timer = selector.add_timer(nth, Duration::from_secs(3600 + nth));
         u64::from(selector.cancel_timer(timer))
     });
-    // A start and a stop; each has a microsecond.
-    let ratio = Ratio { median: took / 2.0 / 1000.0, spread: 0.0, nanos: took / 2.0 };
-    report.add("Selector: start or stop a timer", TIMERS as usize, "a microsecond", 1.0, ratio);
-    churn(report);
 }
 
-/// 1% of a large set, and as many of a small one: taken away and added again.
-fn churn(report: &mut Report) {
-    const CHURN: usize = 100;
-    let fds = eventfds(10_000);
-    let set = |size: usize| {
-        let mut poll = Poll::new();
-        fds[..size].iter().for_each(|fd| poll.register(fd, PollFlags::IN).unwrap());
-        poll
+fn kqueue(report: &mut Report) {
+    use readiness::{Filter, Kevent, KeventFlags, Kqueue, NoteFlags};
+
+    let kqueue = Kqueue::new().unwrap();
+    let timer = |ident: u64, seconds: u64| {
+        Kevent::from_ident(ident as usize, Filter::Timer)
+            .with_flags(KeventFlags::ADD | KeventFlags::ONESHOT)
+            .with_fflags(NoteFlags::SECONDS)
+            .with_data(seconds as i64)
     };
-    let change = |poll: &mut Poll, at: &mut usize, size: usize| {
-        for _ in 0..CHURN {
-            *at = (*at + 7919) % size;
-            poll.unregister(&fds[*at]).unwrap();
-            poll.register(&fds[*at], PollFlags::IN).unwrap();
-        }
-        1
-    };
-    let (mut large, mut small) = (set(10_000), set(100));
-    let (mut in_large, mut in_small) = (0, 0);
-    let ratio = paired(
-        || change(&mut large, &mut in_large, 10_000),
-        || change(&mut small, &mut in_small, 100),
-    );
-    report.add("Poll: 100 taken away and added again", 10_000, "the same among 100", 3.0, ratio);
+    for nth in 0..TIMERS {
+        let change = timer(nth, 60 + nth * 7919 % TIMERS);
+        kqueue.control(&[change], &mut [], None).unwrap();
+    }
+    let mut nth = 0;
+    add(report, "Kqueue: start or stop one of many timers", || {
+        nth = (nth + 104_729) % TIMERS;
+        let start = timer(TIMERS + nth, 3600 + nth);
+        kqueue.control(&[start], &mut [], None).unwrap();
+        let stop = start.with_flags(KeventFlags::DELETE);
+        kqueue.control(&[stop], &mut [], None).unwrap() as u64
+    });
 }
