@@ -144,14 +144,16 @@ impl KqueueFd {
         Ok(check(found)? as usize)
     }
 
-    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
     /// The kernel tells changes, and sees what is closed.
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
     pub(crate) fn rearm(&self, _source: Source<'_>) -> io::Result<()> {
         Ok(())
     }
 
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
     pub(crate) fn closed(&self, _source: RawSource) {}
 
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "for `Kqueue`"))]
     pub(crate) fn close(self) -> io::Result<()> {
         let fd = OwnedFd::from(self).into_raw_fd();
         // SAFETY: the descriptor is ours, and nobody closes it a second time.
