@@ -146,7 +146,9 @@ fn a_pipe_that_is_writable_takes_pipe_buf_at_once() {
     use std::io::Write;
     use std::os::fd::FromRawFd;
 
-    assert_eq!(PIPE_BUF, libc::PIPE_BUF);
+    #[allow(clippy::unnecessary_cast, reason = "an int on illumos")]
+    let expected = libc::PIPE_BUF as usize;
+    assert_eq!(PIPE_BUF, expected);
     const { assert!(PIPE_BUF >= 512) };
     let mut fds = [0; 2];
     // SAFETY: there is room for two descriptors, which are then ours.

@@ -20,7 +20,7 @@ type Wait = Box<dyn FnMut(&dyn AsSource, Option<Duration>) -> usize>;
 
 /// Each way to wait that there is.
 fn waits() -> Vec<(&'static str, Wait)> {
-    #[cfg_attr(target_os = "wasi", allow(unused_mut))]
+    #[cfg_attr(not(unix), allow(unused_mut))]
     let mut all: Vec<(&'static str, Wait)> = vec![
         (
             "select",
