@@ -143,24 +143,27 @@ struct Slot {
 /// A set of slots that is read in their order.
 #[derive(Default)]
 struct Bits {
-    words: Vec<u64>,
+    words: Vec<u32>,
     count: usize,
 }
 
 impl Bits {
     fn clear(&mut self, len: usize) {
         self.words.clear();
-        self.words.resize(len.div_ceil(64), 0);
+        self.words.resize(len.div_ceil(32), 0);
         self.count = 0;
     }
 
     /// Whether it is new.
     fn insert(&mut self, at: usize) -> bool {
-        let (word, bit) = (&mut self.words[at / 64], 1 << (at % 64));
-        let new = *word & bit == 0;
-        *word |= bit;
-        self.count += usize::from(new);
-        new
+        let bit = 1u32 << (at % 32);
+        let before = self.words[at / 32];
+        if before & bit != 0 {
+            return false;
+        }
+        self.words[at / 32] = before | bit;
+        self.count += 1;
+        true
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> {
@@ -169,7 +172,7 @@ impl Bits {
             std::iter::from_fn(move || {
                 let bit = word.trailing_zeros() as usize;
                 word &= word.wrapping_sub(1);
-                (bit < 64).then_some(at * 64 + bit)
+                (bit < 32).then_some(at * 32 + bit)
             })
         })
     }
