@@ -12,6 +12,7 @@ help: ## list the tasks
 
 demo: ## one program, natively and in WebAssembly, on live input; the traces side by side
 	@scripts/demo
+	@scripts/demo-net
 
 test: ## every test on every target that this machine can run (or some: SUITES='native windows')
 	@scripts/test $(SUITES)
