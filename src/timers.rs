@@ -29,9 +29,6 @@ struct Slot {
 
 const STOPPED: u32 = u32::MAX;
 
-/// A tick of any clock at least.
-const TICK: Duration = Duration::from_micros(1);
-
 /// A timer that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
@@ -82,7 +79,11 @@ impl Timers {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Expired> {
         let slot = *self.heap.first()?;
         let entry = &mut self.slots[slot as usize];
-        let late = now.checked_duration_since(entry.at)?;
+        // (On Windows checked_duration_since takes times a tick apart for the same.)
+        if entry.at > now {
+            return None;
+        }
+        let late = now.saturating_duration_since(entry.at);
         let key = TimerKey { slot, generation: entry.generation };
         let token = entry.token;
         let Some(period) = entry.period else {
@@ -96,10 +97,6 @@ impl Timers {
             .ok()
             .and_then(|ahead| now.checked_add(Duration::from_nanos(ahead)))
             .unwrap_or(now + period);
-        // A clock of coarse ticks (100 ns on Windows) may not have got on.
-        if entry.at <= now {
-            entry.at = now + TICK;
-        }
         self.sink(0);
         Some(Expired { key, token, count: u64::try_from(more + 1).unwrap_or(u64::MAX) })
     }
