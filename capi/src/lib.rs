@@ -2,7 +2,7 @@
 //!
 //! Each `readiness_NAME` has the signature and the `errno` contract of the system
 //! call NAME. Where the kernel has the call it is the kernel's; elsewhere it is
-//! the crate `readiness` behind a table from numbers to sets ([`sets`]).
+//! the crate `readiness` behind a table from numbers to sets (`sets`).
 //! `include/readiness.h` declares what is here, `README.md` says how to use it.
 //!
 //! Pointers are the caller's promise: NULL is answered with `EFAULT`, another one
