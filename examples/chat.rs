@@ -19,6 +19,9 @@ use std::time::Duration;
 use readiness::net::{TcpListener, TcpStream};
 use readiness::{Events, Interest, Mode, Selector};
 
+#[path = "common/console.rs"]
+mod console;
+
 const LISTENER: u64 = 0;
 const CONSOLE: u64 = 1;
 const HEARTBEAT: u64 = 2;
@@ -41,6 +44,7 @@ struct Client {
 struct Server {
     selector: Selector,
     listener: TcpListener,
+    input: console::Console,
     clients: BTreeMap<u64, Client>,
     next: u64,
     console: Vec<u8>,
@@ -96,13 +100,13 @@ impl Server {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         selector.register(&listener, LISTENER, Interest::READ, Mode::Level)?;
-        // Windows cannot wait for a console.
-        #[cfg(not(windows))]
-        selector.register(&io::stdin(), CONSOLE, Interest::READ, Mode::Level)?;
+        let input = console::open()?;
+        selector.register(&input, CONSOLE, Interest::READ, Mode::Level)?;
         selector.add_periodic(HEARTBEAT, BEAT, BEAT)?;
         Ok(Server {
             selector,
             listener,
+            input,
             clients: BTreeMap::new(),
             next: CLIENTS,
             console: Vec::new(),
@@ -200,11 +204,11 @@ impl Server {
     fn read_console(&mut self) -> io::Result<()> {
         // Larger than the buffer of std, which passes such a read on and keeps nothing.
         let mut bytes = vec![0; 1 << 16];
-        let count = io::stdin().read(&mut bytes)?;
+        let count = (&self.input).read(&mut bytes)?;
         let mut lines = Vec::new();
         split(&mut self.console, &bytes[..count], &mut lines);
         if count == 0 {
-            self.selector.unregister(&io::stdin())?;
+            self.selector.unregister(&self.input)?;
             lines.push("quit".into());
         }
         for line in lines {

@@ -10,27 +10,12 @@ use std::time::{Duration, Instant};
 
 use readiness::{AsSource, Events, Interest, Mode, Poll, PollFlags, Selector, select};
 
+#[path = "common/console.rs"]
+mod console;
+
 const BEAT: Duration = Duration::from_millis(60);
 const BEATS: u32 = 8;
 const ALARM: Duration = Duration::from_millis(200);
-
-/// Standard input.
-#[cfg(not(windows))]
-fn input() -> io::Result<io::Stdin> {
-    Ok(io::stdin())
-}
-
-/// Standard input by way of a socket: Windows waits on nothing else.
-#[cfg(windows)]
-fn input() -> io::Result<std::net::TcpStream> {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
-
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut to = TcpStream::connect(listener.local_addr()?)?;
-    to.set_nodelay(true)?;
-    std::thread::spawn(move || io::copy(&mut io::stdin(), &mut to));
-    Ok(listener.accept()?.0)
-}
 
 /// What the program saw, by source, each in order.
 #[derive(Default)]
@@ -106,7 +91,7 @@ fn with_selector(seen: &mut Seen) -> io::Result<()> {
     const ALARM_TIMER: u64 = 3;
 
     let selector = Selector::new()?;
-    let input = input()?;
+    let input = console::open()?;
     selector.register(&input, INPUT, Interest::READ, Mode::Level)?;
     let beat = selector.add_periodic(BEAT_TIMER, BEAT, BEAT)?;
     selector.add_timer(ALARM_TIMER, ALARM);
@@ -159,7 +144,7 @@ impl Clock {
 
 fn with_select(seen: &mut Seen) -> io::Result<()> {
     let clock = Clock { start: Instant::now() };
-    let input = input()?;
+    let input = console::open()?;
     while !seen.is_complete() {
         let read = if seen.input_ended { None } else { Some(&input) };
         let ready = select(read, [], [], clock.timeout(seen))?;
@@ -173,7 +158,7 @@ fn with_select(seen: &mut Seen) -> io::Result<()> {
 
 fn with_poll(seen: &mut Seen) -> io::Result<()> {
     let clock = Clock { start: Instant::now() };
-    let input = input()?;
+    let input = console::open()?;
     let mut poll = Poll::new();
     poll.register(&input, PollFlags::IN)?;
     while !seen.is_complete() {
