@@ -20,7 +20,8 @@ static struct epoll_event want(uint32_t events)
 int main(void)
 {
 	struct epoll_event in = want(EPOLLIN), exclusive = want(EXCLUSIVE_WITH_WHAT_IT_CANNOT);
-	struct epoll_event events[4];
+	/* Not on the stack, above which there may be no room for INT_MAX bytes. */
+	static struct epoll_event events[4];
 	int epoll, other, file, directory, source = 0;
 
 	FAILS(EINVAL, epoll_create(0));
