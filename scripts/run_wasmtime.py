@@ -53,9 +53,10 @@ def wasi_config(program, args, tmp):
     config.inherit_stderr()
     config.preopen_dir(".", ".")
     config.preopen_dir(tmp, "/tmp")
-    # The binding names the network nowhere else.
-    _bindings.wasi_config_inherit_network(config.ptr())
-    _bindings.wasi_config_allow_ip_name_lookup(config.ptr(), True)
+    if os.environ.get("READINESS_NETWORK") != "none":
+        # The binding names the network nowhere else.
+        _bindings.wasi_config_inherit_network(config.ptr())
+        _bindings.wasi_config_allow_ip_name_lookup(config.ptr(), True)
     return config
 
 
