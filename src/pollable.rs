@@ -20,6 +20,11 @@ use crate::source::{AsSource, Source};
 ///   to outlive it: unregister it and drop every clone first.
 /// - **Directions.** A pollable is ready or not, and knows no directions: it is
 ///   reported with what was wanted of it, `IN`, `OUT` or both.
+/// - **Beside descriptors.** A wait takes both. On wasm32-wasip1 that is one call of
+///   the host. On wasm32-wasip2 a socket of std is a descriptor of wasi-libc, which
+///   keeps its pollables to itself: with such sockets in the same wait it looks at
+///   them in turns with the pollables, and a socket is seen 16 ms late at most.
+/// - **Threads.** It is `Send` and `Sync` like any source; there is one thread.
 /// - Its number ([`RawSource::number`](crate::RawSource::number)) is its handle.
 ///
 /// ```ignore

@@ -22,8 +22,8 @@ const ERR: PollFlags = PollFlags::ERR;
 const RDHUP: PollFlags = PollFlags::RDHUP;
 const ALL: PollFlags = IN.union(OUT).union(RDHUP);
 
-/// Node, through jco: it reads for itself, so that nothing is ever unread, and a
-/// socket that is dropped ends its connection and never resets it.
+/// Node, through jco: it reads for itself, so that a socket that is dropped may end
+/// its connection instead of resetting it.
 fn in_jco() -> bool {
     cfg!(target_os = "wasi") && std::env::var("READINESS_HOST").is_ok_and(|host| host == "jco")
 }
@@ -268,8 +268,12 @@ fn a_reset_is_an_error_that_is_told_once() {
     std::thread::sleep(Duration::from_millis(100));
     drop(server);
     if in_jco() {
-        assert_becomes(&client, ALL, ALL);
-        assert_eq!((&client).read(&mut [0; 8]).unwrap(), 0);
+        // It may have read what the server did not: then it is an end, and no reset.
+        let ends = |flags: PollFlags| flags.contains(ALL);
+        let begin = Instant::now();
+        while !ends(flags(&client, ALL, A_MOMENT)) {
+            assert!(begin.elapsed() < SOON.unwrap());
+        }
         return;
     }
     if TELLS_ENDS {
@@ -390,12 +394,12 @@ fn timers_expire_among_sockets_and_sockets_are_seen_among_timers() {
     let (client, server) = pair();
     let (_idle, _other) = pair();
     let selector = Selector::new().unwrap();
+    let begin = Instant::now();
     selector.register(&client, 1, Interest::READ, Mode::Level).unwrap();
     selector.register(&_idle, 2, Interest::READ, Mode::Level).unwrap();
     selector.add_periodic(3, Duration::from_millis(10), Duration::from_millis(10)).unwrap();
     let mut events = Events::with_capacity(8);
     let (mut beats, mut read) = (0, 0);
-    let begin = Instant::now();
     while beats < 10 || read < 5 {
         assert!(begin.elapsed() < SOON.unwrap(), "{beats} beats, {read} read");
         selector.wait(&mut events, SOON).unwrap();

@@ -100,6 +100,59 @@ fn descriptors_and_pollables_share_a_wait() {
     assert!(told.contains(&expected[0]));
 }
 
+#[cfg(feature = "net")]
+#[test]
+fn sockets_and_pollables_share_a_wait() {
+    use readiness::net::{TcpListener, start_connect};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (soon, never) = (after(30 * MS), never());
+    let mut poll = Poll::new();
+    poll.register(&never, PollFlags::IN).unwrap();
+    poll.register(&listener, PollFlags::IN).unwrap();
+    poll.register(&soon, PollFlags::IN).unwrap();
+    let begin = Instant::now();
+    assert_eq!(found(&mut poll, SOON), [(soon.raw_source(), PollFlags::IN)]);
+    assert!(begin.elapsed() >= 30 * MS);
+    poll.unregister(&soon).unwrap();
+    let begin = Instant::now();
+    assert_eq!(found(&mut poll, Some(50 * MS)), []);
+    assert!(begin.elapsed() >= 50 * MS);
+    let _client = start_connect(&listener.local_addr().unwrap()).unwrap();
+    assert_eq!(found(&mut poll, SOON), [(listener.raw_source(), PollFlags::IN)]);
+    // Both at once.
+    poll.register(&soon, PollFlags::IN).unwrap();
+    let both = [(listener.raw_source(), PollFlags::IN), (soon.raw_source(), PollFlags::IN)];
+    assert_eq!(found(&mut poll, SOON), both);
+}
+
+#[cfg(all(feature = "net", target_env = "p2"))]
+#[test]
+fn what_would_make_wasi_libcs_poll_trap_or_fail_does_not() {
+    use readiness::net::TcpListener;
+    use std::os::fd::BorrowedFd;
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut poll = Poll::new();
+    // A listener that only OUT is wanted of can never be ready.
+    poll.register(&listener, PollFlags::OUT).unwrap();
+    assert_eq!(found(&mut poll, Some(20 * MS)), []);
+    // SAFETY: the crate only asks about it.
+    let closed = unsafe { BorrowedFd::borrow_raw(999) };
+    poll.register(&closed, PollFlags::IN).unwrap();
+    assert_eq!(found(&mut poll, SOON), [(closed.raw_source(), PollFlags::NVAL)]);
+    // SAFETY: no pointers; the descriptor is closed at the end.
+    let unconnected = unsafe { libc::socket(libc::AF_INET as _, libc::SOCK_STREAM, 0) };
+    // SAFETY: it is open until the end of the test.
+    let source = unsafe { BorrowedFd::borrow_raw(unconnected) };
+    poll.register(&source, PollFlags::IN | PollFlags::OUT).unwrap();
+    let told = found(&mut poll, SOON);
+    let expected = (source.raw_source(), PollFlags::OUT | PollFlags::HUP);
+    assert!(told.contains(&expected) && told.len() == 2, "{told:?}");
+    // SAFETY: it is ours.
+    unsafe { libc::close(unconnected) };
+}
+
 #[test]
 fn a_registration_owns_its_pollable() {
     let mut poll = Poll::new();
