@@ -161,10 +161,9 @@ impl GuestPoller for Poller {
         let selector = selector.as_ref().ok_or(ErrorCode::Other)?;
         let waited = selector.wait(events, timeout.map(Duration::from_nanos));
         waited.map_err(|error| code(&error))?;
-        let told = events.iter().map(|event| Event {
-            token: event.token(),
-            expirations: event.expirations(),
-        });
+        let told = events
+            .iter()
+            .map(|event| Event { token: event.token(), expirations: event.expirations() });
         Ok(told.collect())
     }
 }
