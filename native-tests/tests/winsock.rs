@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use readiness::{
-    AsSource, Events, Interest, Mode, Poll, PollFlags, Selector, SourceError, Waker, os_error,
-    select,
+    AsSource, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll, PollFlags, Selector,
+    SourceError, Waker, os_error, select,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -326,4 +326,25 @@ fn a_full_buffer_is_not_writable_until_it_is_read() {
     });
     assert_eq!(flags(&mut poll, LONG), [PollFlags::OUT]);
     reader.join().unwrap();
+}
+
+#[test]
+fn kqueue_counts_what_there_is_to_read() {
+    let (one, mut other) = pair();
+    let kqueue = Kqueue::new().unwrap();
+    let change = Kevent::new(&one, Filter::Read);
+    let mut events = [Kevent::default(); 4];
+    assert_eq!(kqueue.control(&[change], &mut events, NOW).unwrap(), 0);
+    other.write_all(b"hello").unwrap();
+    // All of it has come.
+    while one.peek(&mut [0; 8]).unwrap() < 5 {}
+    assert_eq!(kqueue.control(&[], &mut events, LONG).unwrap(), 1);
+    assert_eq!((events[0].ident, events[0].data), (change.ident, 5));
+
+    let listener = TcpListener::bind(LOCAL).unwrap();
+    let change = Kevent::new(&listener, Filter::Read);
+    let kqueue = Kqueue::new().unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert_eq!(kqueue.control(&[change], &mut events, LONG).unwrap(), 1);
+    assert_eq!(events[0].data, 1);
 }

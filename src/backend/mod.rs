@@ -216,8 +216,10 @@ pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, 
 
 #[cfg(not(unix))]
 mod no_unix;
+#[cfg(not(any(unix, windows)))]
+pub(crate) use no_unix::count;
 #[cfg(not(unix))]
-pub(crate) use no_unix::{count, identity, process};
+pub(crate) use no_unix::{identity, process};
 
 #[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
 mod connect;
@@ -255,7 +257,9 @@ cfg_if::cfg_if! {
         pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
     } else if #[cfg(windows)] {
         mod winsock;
-        pub(crate) use winsock::{WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
+        pub(crate) use winsock::{
+            WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source, count, is_file,
+        };
     } else {
         mod unsupported;
         pub(crate) use unsupported::{NoList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};

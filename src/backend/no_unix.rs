@@ -8,6 +8,7 @@ pub(crate) fn identity(_source: &Held) -> Option<(u64, u64)> {
 }
 
 /// How many bytes there are to read: nothing tells.
+#[cfg(not(windows))]
 pub(crate) fn count(_source: &Held) -> Option<u64> {
     None
 }

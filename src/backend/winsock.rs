@@ -14,8 +14,9 @@ use std::time::Duration;
 use std::{io, mem, ptr, thread};
 
 use windows_sys::Win32::Networking::WinSock::{
-    FD_SET, INVALID_SOCKET, SO_TYPE, SOCKADDR_STORAGE, SOCKET, SOCKET_ERROR, SOL_SOCKET, TIMEVAL,
-    WSADATA, WSAENOTSOCK, WSAGetLastError, WSAStartup, getpeername, getsockopt, select,
+    FD_SET, FIONREAD, INVALID_SOCKET, SO_TYPE, SOCKADDR_STORAGE, SOCKET, SOCKET_ERROR, SOL_SOCKET,
+    TIMEVAL, WSADATA, WSAENOTSOCK, WSAGetLastError, WSAStartup, getpeername, getsockopt,
+    ioctlsocket, select,
 };
 
 use super::List;
@@ -70,6 +71,15 @@ fn check_socket(socket: SOCKET) -> io::Result<()> {
         SOCKET_ERROR => Err(last_error()),
         _ => Ok(()),
     }
+}
+
+/// How many bytes there are to read, if any: none may be a listener, too, or the end
+/// of a stream.
+pub(crate) fn count(source: &Held) -> Option<u64> {
+    let mut bytes = 0;
+    // SAFETY: there is room for the number; it only looks.
+    let answer = unsafe { ioctlsocket(socket_of(source), FIONREAD, &mut bytes) };
+    (answer != SOCKET_ERROR && bytes > 0).then_some(bytes.into())
 }
 
 /// Whether a socket has a peer. Unlike SO_ERROR it takes nothing away.
