@@ -280,12 +280,15 @@ impl PollableList {
     /// Makes the part of the array that stays.
     fn keep(&mut self) {
         self.others.clear();
-        let slots = std::mem::take(&mut self.slots);
-        for (at, slot) in slots.iter().enumerate() {
+        self.descriptors.clear();
+        let mut slots = std::mem::take(&mut self.slots);
+        for (at, slot) in slots.iter_mut().enumerate() {
             match &slot.source {
                 None => {}
                 Some(Held::Pollable(_)) if !slot.want.intersects(EITHER) => {}
                 Some(Held::Pollable(pollable)) => {
+                    // What it is told with, whenever it is ready.
+                    slot.got = slot.want & EITHER;
                     self.ask(pollable.host(), at as u32, Side::State);
                 }
                 Some(_) => self.others.push(at as u32),
@@ -311,6 +314,9 @@ impl PollableList {
 
     /// What is known of descriptors and sockets already, and what has to be asked.
     fn look_at_others(&mut self) {
+        if self.others.is_empty() {
+            return;
+        }
         self.descriptors.clear();
         let others = std::mem::take(&mut self.others);
         for &slot in &others {
@@ -374,7 +380,12 @@ impl PollableList {
             }
         };
         for index in indices {
-            let Some(&(slot, side)) = self.answers.get(index as usize) else { continue };
+            let index = index as usize;
+            let Some(&(slot, side)) = self.answers.get(index) else { continue };
+            if index < self.kept {
+                self.ready.insert(slot as usize);
+                continue;
+            }
             let Some(Slot { source, want, .. }) = self.slots.get(slot as usize) else { continue };
             let flags = match source {
                 Some(Held::NetSocket(socket)) => socket.look(*want, side),
