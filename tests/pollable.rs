@@ -9,8 +9,8 @@ use std::io::{ErrorKind, stderr};
 use std::time::{Duration, Instant};
 
 use readiness::{
-    AsSource, Epoll, EpollEvent, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Pollable,
-    Selector, Source, select,
+    AsSource, Epoll, EpollEvent, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll,
+    PollFlags, Pollable, Selector, Source, select,
 };
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 
@@ -220,6 +220,21 @@ fn epoll_takes_pollables() {
     assert_eq!(events[0].data(), 8);
     epoll.unregister(&soon).unwrap();
     assert_eq!(epoll.wait(&mut events, Some(MS)).unwrap(), 0);
+}
+
+#[test]
+fn a_kqueue_takes_pollables() {
+    let (timer, other) = (after(20 * MS), never());
+    let kqueue = Kqueue::new().unwrap();
+    let changes = [
+        Kevent::new(&timer, Filter::Read).with_udata(5),
+        Kevent::new(&other, Filter::Read).with_udata(6),
+    ];
+    let mut events = [Kevent::default(); 4];
+    let begin = Instant::now();
+    assert_eq!(kqueue.control(&changes, &mut events, SOON).unwrap(), 1);
+    assert!(begin.elapsed() >= 20 * MS);
+    assert_eq!((events[0].udata, events[0].filter), (5, Filter::Read));
 }
 
 #[test]
