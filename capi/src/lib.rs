@@ -20,6 +20,8 @@ mod poll;
 mod select;
 mod sets;
 mod signals;
+#[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+mod sockets;
 mod source;
 mod timeout;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "wasi"))]

@@ -39,6 +39,19 @@ pub(crate) enum Kind {
     Epoll(readiness::Epoll),
     #[cfg(not(kernel_kqueue))]
     Kqueue(crate::kqueue::Queue),
+    /// Not a set, but like one: without a descriptor, and a source.
+    #[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+    Socket(crate::sockets::Socket),
+}
+
+impl Kind {
+    fn is_set(&self) -> bool {
+        match self {
+            #[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+            Kind::Socket(_) => false,
+            _ => true,
+        }
+    }
 }
 
 impl Kind {
@@ -61,6 +74,8 @@ impl AsSource for Set {
             Kind::Epoll(epoll) => epoll.as_source(),
             #[cfg(not(kernel_kqueue))]
             Kind::Kqueue(queue) => queue.set.as_source(),
+            #[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+            Kind::Socket(socket) => socket.as_source(),
         }
     }
 }
@@ -72,7 +87,9 @@ impl Set {
             #[cfg(not(kernel_epoll))]
             Kind::Epoll(epoll) => epoll.closed(source.raw_source()),
             #[cfg(not(kernel_kqueue))]
-            Kind::Kqueue(queue) => queue.closed(source),
+            Kind::Kqueue(queue) => queue.set.closed(source.raw_source()),
+            #[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+            Kind::Socket(_) => {}
         }
     }
 
@@ -83,7 +100,9 @@ impl Set {
             // It has no better way to hear of an error than a late edge.
             Kind::Epoll(epoll) => drop(epoll.rearm(source)),
             #[cfg(not(kernel_kqueue))]
-            Kind::Kqueue(queue) => queue.rearm(source),
+            Kind::Kqueue(queue) => drop(queue.set.rearm(source)),
+            #[cfg(all(feature = "wasi-io", target_os = "wasi"))]
+            Kind::Socket(_) => {}
         }
     }
 }
@@ -182,7 +201,8 @@ pub(crate) fn each(mut act: impl FnMut(&Set)) {
     if !any() {
         return;
     }
-    let mut all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
+    let mut all: Vec<_> =
+        read(|numbers| numbers.values().filter(|set| set.kind.is_set()).cloned().collect());
     all.sort_by_key(Arc::as_ptr);
     all.dedup_by(|one, other| Arc::ptr_eq(one, other));
     for set in all {

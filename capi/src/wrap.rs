@@ -27,7 +27,7 @@ pub(crate) fn close(fd: c_int) -> Answer {
 type socklen_t = u32;
 
 /// A call's answer, after `EAGAIN` was passed on.
-fn told(fd: c_int, answer: Answer<usize>) -> ssize_t {
+pub(crate) fn told(fd: c_int, answer: Answer<usize>) -> ssize_t {
     match answer {
         Ok(count) => count as ssize_t,
         Err(error) => {

@@ -58,6 +58,12 @@ static void test_refused_changes(int file)
 	/* A kqueue in itself. */
 	REFUSED(EINVAL, kq, EVFILT_READ, EV_ADD, 0, 0);
 	REFUSED(EINVAL, file, EVFILT_WRITE, EV_ADD, 0, 0);
+#ifdef __linux__
+	REFUSED(EINVAL, 1000, EVFILT_SIGNAL, EV_ADD, 0, 0);
+	REFUSED(EINVAL, 0, EVFILT_SIGNAL, EV_ADD, 0, 0);
+	REFUSED(ESRCH, INT_MAX - 1, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0);
+	REFUSED(EBADF, NOT_OPEN, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0);
+#endif
 }
 
 static void test_arguments(int file)

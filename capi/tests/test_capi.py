@@ -70,7 +70,7 @@ def test_wild_arguments(builder, flavour, share):
     builder.check(fuzz, flavour, seconds, seed, timeout=int(seconds) + 100)
 
 
-HEADERS = ["readiness.h", "compat/poll.h", "compat/sys/epoll.h", "compat/sys/event.h", "compat/sys/select.h"]
+HEADERS = ["readiness.h", "compat/poll.h", "compat/sys/epoll.h", "compat/sys/event.h", "compat/sys/select.h", "compat/sys/socket.h"]
 USE = """
 #if {each}
 #include "{header}"

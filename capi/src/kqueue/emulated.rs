@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libc::{c_int, timespec};
 pub(super) use readiness::Kevent;
-use readiness::{Filter, KeventFlags, Kqueue};
+use readiness::{Filter, Kqueue};
 
 use crate::errno::{Answer, Errno};
 use crate::memory::{read, write};
@@ -120,17 +120,4 @@ impl Queue {
             change.ident = ident;
         }
     }
-
-    /// The knotes of a descriptor end when it is closed. The kernel keeps them
-    /// while a duplicate lives.
-    pub(crate) fn closed(&self, source: &CSource) {
-        for filter in [Filter::Read, Filter::Write, Filter::Vnode] {
-            let change = Kevent::new(source, filter).with_flags(KeventFlags::DELETE);
-            // Mostly there is none.
-            let _ = self.set.control(&[change], &mut [], None);
-        }
-    }
-
-    /// Edges are the kernel's.
-    pub(crate) fn rearm(&self, _source: &CSource) {}
 }

@@ -3,6 +3,9 @@
 use libc::{c_int, c_void, iovec, size_t};
 use wasi::{Ciovec, Errno as Code, Iovec};
 
+#[cfg(feature = "wasi-io")]
+use crate::sockets;
+
 use super::socklen_t;
 use crate::errno::{Answer, Errno};
 
@@ -22,24 +25,45 @@ pub(super) unsafe fn close(fd: c_int) -> Answer<usize> {
     check(unsafe { wasi::fd_close(fd as wasi::Fd) }.map(|()| 0))
 }
 
+/// Answers for a socket of ours, if the number is one's.
+macro_rules! sockets_first {
+    ($call:expr) => {
+        #[cfg(feature = "wasi-io")]
+        // SAFETY: the caller's memory.
+        if let Some(answer) = unsafe { $call } {
+            return answer;
+        }
+    };
+}
+
 pub(super) unsafe fn read(fd: c_int, to: *mut c_void, count: size_t) -> Answer<usize> {
+    sockets_first!(received(fd, to, count, 0));
     let to = [Iovec { buf: to.cast(), buf_len: count }];
     // SAFETY: the caller's memory.
     check(unsafe { wasi::fd_read(fd as wasi::Fd, &to) })
 }
 
 pub(super) unsafe fn write(fd: c_int, from: *const c_void, count: size_t) -> Answer<usize> {
+    sockets_first!(sockets::send(fd, from, count, 0, None));
     let from = [Ciovec { buf: from.cast(), buf_len: count }];
     // SAFETY: the caller's memory.
     check(unsafe { wasi::fd_write(fd as wasi::Fd, &from) })
 }
 
 pub(super) unsafe fn readv(fd: c_int, to: *const iovec, count: c_int) -> Answer<usize> {
+    sockets_first!({
+        let (to, room) = first(to, count)?;
+        received(fd, to, room, 0)
+    });
     // SAFETY: the caller's array; Iovec is laid out as iovec.
     check(unsafe { wasi::fd_read(fd as wasi::Fd, array(to.cast(), count)?) })
 }
 
 pub(super) unsafe fn writev(fd: c_int, from: *const iovec, count: c_int) -> Answer<usize> {
+    sockets_first!({
+        let (from, size) = first(from, count)?;
+        sockets::send(fd, from, size, 0, None)
+    });
     // SAFETY: the caller's array; Ciovec is laid out as iovec.
     check(unsafe { wasi::fd_write(fd as wasi::Fd, array(from.cast(), count)?) })
 }
@@ -62,6 +86,7 @@ pub(super) unsafe fn recv(
     count: size_t,
     flags: c_int,
 ) -> Answer<usize> {
+    sockets_first!(received(fd, to, count, flags));
     // wasi-libc's MSG_PEEK and MSG_WAITALL are the host's own bits.
     if flags & !3 != 0 {
         return Err(Errno(libc::EOPNOTSUPP));
@@ -78,6 +103,7 @@ pub(super) unsafe fn send(
     count: size_t,
     flags: c_int,
 ) -> Answer<usize> {
+    sockets_first!(sockets::send(fd, from, count, flags, None));
     if flags != 0 {
         return Err(Errno(libc::EOPNOTSUPP));
     }
@@ -93,6 +119,7 @@ pub(super) unsafe fn accept4(
     size: *mut socklen_t,
     flags: c_int,
 ) -> Answer<usize> {
+    sockets_first!(sockets::accept(fd, address, size, flags));
     const NONBLOCK: c_int = 0x4000;
     const CLOEXEC: c_int = 0x2000;
     if flags & !(NONBLOCK | CLOEXEC) != 0 {
@@ -111,4 +138,24 @@ pub(super) unsafe fn accept4(
         }
     }
     Ok(accepted)
+}
+
+#[cfg(feature = "wasi-io")]
+unsafe fn received(
+    fd: c_int,
+    to: *mut c_void,
+    count: size_t,
+    flags: c_int,
+) -> Option<Answer<usize>> {
+    // SAFETY: the caller's memory.
+    unsafe { sockets::receive(fd, to, count, flags) }.map(|answer| answer.map(|(count, _)| count))
+}
+
+/// The first of the buffers that is not empty; the others have to wait.
+#[cfg(feature = "wasi-io")]
+unsafe fn first(at: *const iovec, count: c_int) -> Answer<(*mut c_void, size_t)> {
+    // SAFETY: the caller's array.
+    let buffers = unsafe { array(at, count) }?;
+    let buffer = buffers.iter().find(|buffer| buffer.iov_len > 0);
+    Ok(buffer.map_or((std::ptr::null_mut(), 0), |buffer| (buffer.iov_base, buffer.iov_len)))
 }
