@@ -2,7 +2,7 @@
 
 use libc::c_int;
 
-use crate::errno::{Answer, Errno, call};
+use crate::errno::{self, Answer, Errno, call};
 use crate::sets::{self, Set};
 use crate::source::CSource;
 
@@ -10,11 +10,13 @@ use crate::source::CSource;
 /// descriptor: emulated sets hear of it, and end its registrations.
 #[unsafe(no_mangle)]
 pub extern "C" fn readiness_close(fd: c_int) -> c_int {
-    call(|| close(fd))
+    let inside = errno::inside();
+    call(|| close(fd, inside))
 }
 
-fn close(fd: c_int) -> Answer {
-    if sets::any() {
+/// In a static archive the library's own closes come here too, with locks held.
+fn close(fd: c_int, inside: bool) -> Answer {
+    if sets::any() && !inside {
         tell(fd, |set, source| set.closed(source));
         let set = sets::remove(fd);
         // On WASI that was all there is to close.
@@ -30,14 +32,17 @@ fn close(fd: c_int) -> Answer {
 /// one is told at once and not up to 256 ms late.
 #[unsafe(no_mangle)]
 pub extern "C" fn readiness_rearm(fd: c_int) -> c_int {
-    call(|| if fd < 0 { Err(Errno(libc::EBADF)) } else { Ok(rearm(fd)) })
+    if fd < 0 { call(|| Err(Errno(libc::EBADF))) } else { rearm(fd) }
 }
 
 pub(crate) fn rearm(fd: c_int) -> c_int {
-    if sets::any() {
-        tell(fd, |set, source| set.rearm(source));
+    if !sets::any() || errno::inside() {
+        return 0;
     }
-    0
+    call(|| {
+        tell(fd, |set, source| set.rearm(source));
+        Ok(0)
+    })
 }
 
 fn tell(fd: c_int, say: impl Fn(&Set, &CSource)) {

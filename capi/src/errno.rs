@@ -1,5 +1,6 @@
 //! Errors on their way to C.
 
+use std::cell::Cell;
 use std::io;
 
 use libc::c_int;
@@ -67,12 +68,25 @@ pub(crate) fn set(code: c_int) {
     unsafe { *location() = code }
 }
 
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in a call of the library: then a wrapped call comes from
+/// the library itself, or from a signal handler that interrupted it.
+pub(crate) fn inside() -> bool {
+    INSIDE.get()
+}
+
 /// Makes a call and answers as C has it: -1 and `errno`, or else with `errno` as it
 /// was, whatever the calls on the way did to it.
 pub(crate) fn call(call: impl FnOnce() -> Answer) -> c_int {
     // SAFETY: the calling thread's own errno.
     let before = unsafe { *location() };
-    let (errno, value) = match call() {
+    let was_inside = INSIDE.replace(true);
+    let answer = call();
+    INSIDE.set(was_inside);
+    let (errno, value) = match answer {
         Ok(value) => (before, value),
         Err(Errno(code)) => (code, -1),
     };
