@@ -21,7 +21,7 @@ lint: ## format, clippy and documentation, on each backend and target, warnings 
 	@scripts/lint
 
 bench: ## the benchmarks, against the raw system calls and the peers
-	cargo bench
+	@scripts/bench
 
 soak: ## the differential tests and the fuzzer of the C interface at length (scripts/soak says how long)
 	@scripts/soak
