@@ -230,7 +230,8 @@ static void call_epoll(void)
 			memcpy((void *)event, &wanted, sizeof wanted);
 		}
 		judge(readiness_epoll_ctl(number(), one_in(8) ? wild() : (int)(1 + below(3)), number(), event), 0,
-		      (int[]){ EFAULT, EBADF, EPERM, EINVAL, ELOOP, EEXIST, ENOENT, ENOSPC, ENOMEM, 0 });
+		      /* An emulated set that others wait for is woken by a descriptor of its own. */
+		      (int[]){ EFAULT, EBADF, EPERM, EINVAL, ELOOP, EEXIST, ENOENT, ENOSPC, ENOMEM, EMFILE, ENFILE, 0 });
 		break;
 	default:
 		now_calling = "epoll_wait";
