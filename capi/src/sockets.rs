@@ -37,6 +37,8 @@ pub(crate) struct Socket {
     family: Family,
     stream: bool,
     nonblocking: AtomicBool,
+    /// A connect went on in the background, and nobody was told how it ended.
+    untold: AtomicBool,
     /// What bind, connect or listen made of it.
     made: OnceLock<Made>,
     /// Always ready: what a socket that is neither bound nor connected is.
@@ -70,6 +72,7 @@ impl Socket {
             family,
             stream,
             nonblocking: AtomicBool::new(nonblocking),
+            untold: AtomicBool::new(false),
             made: OnceLock::new(),
             idle: Pollable::from(subscribe_duration(0)),
         }
@@ -133,12 +136,19 @@ impl Socket {
                 if let Some(failed) = stream.take_error()? {
                     return Err(failed.into());
                 }
-                let connected = stream.peer_addr().is_ok();
-                Err(error(if connected { libc::EISCONN } else { libc::EALREADY }))
+                if stream.peer_addr().is_err() {
+                    return Err(error(libc::EALREADY));
+                }
+                // The first call after it is there says so, as on Linux.
+                if self.untold.swap(false, Ordering::Relaxed) {
+                    return Ok(());
+                }
+                Err(error(libc::EISCONN))
             }
             Some(_) => Err(error(libc::EOPNOTSUPP)),
             None if self.is_nonblocking() => {
                 self.make(Made::Stream(start_connect(&address)?))?;
+                self.untold.store(true, Ordering::Relaxed);
                 Err(error(libc::EINPROGRESS))
             }
             None => self.make(Made::Stream(TcpStream::connect(address)?)).map(drop),

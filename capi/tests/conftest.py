@@ -38,6 +38,8 @@ class Flavour:
     static: bool = False
     # Calls that go to the library though their names are the C library's.
     wrap: tuple = ("close",)
+    # For WebAssembly: WASI 0.2, with sockets; the second archive has those names itself.
+    component: bool = False
 
     @property
     def wasm(self):
@@ -60,6 +62,7 @@ FLAVOURS = {
         Flavour("poll", "native", "poll"),
         Flavour("poll-static", "native", "poll", static=True, wrap=("close", "read", "write", "recv", "send", "accept")),
         Flavour("wasm", "wasm"),
+        Flavour("component", "wasm", wrap=(), component=True),
     ]
 }
 
@@ -102,13 +105,15 @@ class Builder:
             command += [f"-Wl,--wrap={name}" for name in flavour.wrap]
             if flavour.wrap:
                 command += ["-DLIBREADINESS_WRAPS_CLOSE"]
-            if flavour.static:
+            if flavour.component:
+                command += ["-DLIBREADINESS_SOCKETS", f"-L{at}/lib/component", "-lreadiness_sockets", "-lreadiness"]
+            elif flavour.static:
                 command += [at / "lib/libreadiness.a", "-ldl", "-lm"]
             else:
                 command += [f"-L{at}/lib", "-lreadiness"]
                 if not flavour.wasm:
                     command += [f"-Wl,-rpath,{at}/lib"]
-        must(command)
+        must(command, env=os.environ | {"READINESS_COMPONENT": str(int(flavour.component))})
         return program
 
     def check(self, program, flavour, *arguments, timeout=100, **options):

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import CC, FLAVOURS, HERE, WARNINGS, Flavour, must, run
 
-LIBRARY = ["shared", "static", "poll", "poll-static", "wasm"]
+LIBRARY = ["shared", "static", "poll", "poll-static", "wasm", "component"]
 NATIVE = ["shared", "static", "poll", "poll-static"]
 
 PROGRAMS = [
@@ -20,6 +20,8 @@ PROGRAMS = [
     *[("kqueue", name) for name in LIBRARY],
     *[("descriptors", name) for name in NATIVE],
     *[("threads", name) for name in NATIVE],
+    *[("numbers", name) for name in ["wasm", "component"]],
+    *[("sockets", name) for name in ["kernel", "shared", "component"]],
 ]
 
 

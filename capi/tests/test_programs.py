@@ -12,28 +12,16 @@ import time
 
 import pytest
 
-from conftest import FLAVOURS, ROOT, Flavour
+from conftest import FLAVOURS, ROOT
 
 PROGRAMS = ROOT / "capi/programs"
 sys.path.insert(0, str(PROGRAMS))
 import echo_client  # noqa: E402
 
-# With sockets: a component. Its read, write and close are the second archive's own.
-COMPONENT = Flavour("component", "wasm", wrap=())
-FLAVOURS = FLAVOURS | {"component": COMPONENT}
-
 
 def build(builder, source, flavour):
     flavour = FLAVOURS[flavour]
-    options = []
-    if flavour is COMPONENT:
-        at = builder.install(flavour)
-        options = [f"-L{at}/lib/component", "-lreadiness_sockets"]
-        os.environ["READINESS_COMPONENT"] = "1"
-    try:
-        return builder.compile(PROGRAMS / source, flavour, options), flavour
-    finally:
-        os.environ.pop("READINESS_COMPONENT", None)
+    return builder.compile(PROGRAMS / source, flavour), flavour
 
 
 @contextlib.contextmanager
@@ -174,7 +162,7 @@ def test_timers(builder, flavour):
             other.say("topics")
             time.sleep(0.1)
         assert "idle" in client.file.read().splitlines()
-        assert other.ask("pub nothing more") .startswith(("topic", "ok"))
+        assert other.ask("pub nothing more").startswith(("topic", "ok"))
 
 
 @pytest.mark.parametrize("flavour", ["shared", "static", "poll"])
