@@ -210,7 +210,6 @@ impl Selection {
         for found in &mut self.found {
             found.clear();
         }
-        self.list.truncate(0);
         self.wants.clear();
         self.slot_of.clear();
         let mut lens = [0; 3];
@@ -219,6 +218,9 @@ impl Selection {
         lens[1] = self.fill(1, write.into_iter(), first);
         let first = first.or((lens[1] > 0).then_some(1));
         lens[2] = self.fill(2, except.into_iter(), first);
+        if lens == [0; 3] {
+            self.list.truncate(0);
+        }
         if self.slot_of.is_empty() {
             self.wait_one(first.unwrap_or(2), until)
         } else {
@@ -236,8 +238,11 @@ impl Selection {
     ) -> usize {
         let Selection { list, wants, slot_of, index, .. } = self;
         let (want, _) = WANTS[which];
+        if sources.size_hint() == (0, Some(0)) {
+            return 0;
+        }
         let Some(first) = first else {
-            list.extend(sources.map(AsSource::as_source), want);
+            list.refill(sources.map(AsSource::as_source), want);
             return list.len();
         };
         let mut sources = sources.peekable();

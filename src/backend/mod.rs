@@ -34,6 +34,12 @@ pub(crate) trait List: Default + Send + Sync {
         }
     }
 
+    /// Has these sources and no others, in this order.
+    fn refill(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
+        self.truncate(0);
+        self.extend(sources, want);
+    }
+
     /// The source in a slot; `None` if it is vacant.
     fn source(&self, slot: usize) -> Option<RawSource>;
 

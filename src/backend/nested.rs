@@ -91,13 +91,17 @@ impl SourceList {
         self.settle();
     }
 
-    /// As [`List::extend`].
+    /// As [`List::refill`].
     #[inline]
-    pub(crate) fn extend<'a>(
+    pub(crate) fn refill<'a>(
         &mut self,
         mut sources: impl Iterator<Item = Source<'a>>,
         want: PollFlags,
     ) {
+        if let Some(nested) = &mut self.nested {
+            nested.sets.clear();
+            self.own();
+        }
         let mut set = None;
         let held = sources.by_ref().map_while(|source| {
             let held = source.held();
@@ -106,7 +110,7 @@ impl SourceList {
             }
             held.ok()
         });
-        self.own().extend(held, want);
+        self.host.refill(held, want);
         self.settle();
         for source in set.into_iter().chain(sources) {
             self.put(self.len(), &source.hold(), want);

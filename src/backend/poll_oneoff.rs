@@ -71,6 +71,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub(crate) struct OneoffList {
     slots: Vec<Slot>,
+    /// The slots' numbers. `NOWHERE`: the slot is vacant.
+    fds: Vec<u32>,
+    /// If no slot is vacant and all want the same: what.
+    all_want: Option<PollFlags>,
     /// The slots' descriptors. Several slots may share one.
     descriptors: Vec<Descriptor>,
     vacant: Vec<u32>,
@@ -89,8 +93,8 @@ pub(crate) struct OneoffList {
     /// What is asked of a host that needs to be asked twice.
     scratch: Vec<Subscription>,
     events: Vec<Event>,
-    /// Slots and their flags, by slot once the wait is over.
-    ready: Vec<(u32, PollFlags)>,
+    /// By slot once the wait is over.
+    ready: Vec<Ready>,
 }
 
 struct Slot {
@@ -99,6 +103,13 @@ struct Slot {
     want: PollFlags,
     /// The next slot of the same descriptor.
     next: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Ready {
+    slot: u32,
+    fd: u32,
+    flags: PollFlags,
 }
 
 struct Descriptor {
@@ -113,6 +124,8 @@ struct Descriptor {
     answer: [Answer; 2],
     filetype: Option<host::Filetype>,
     looked: bool,
+    /// It has one slot, and is not standard input.
+    plain: bool,
 }
 
 /// Who answers for a direction of an open descriptor that is no file.
@@ -135,7 +148,9 @@ impl List for OneoffList {
             self.vacate(slot);
         } else {
             self.slots.push(Slot { descriptor: NOWHERE, want, next: NOWHERE });
+            self.fds.push(NOWHERE);
         }
+        self.all_want = None;
         let at = match self.index.get(source.raw()) {
             Some(at) => at,
             None => self.new_descriptor(fd),
@@ -143,14 +158,39 @@ impl List for OneoffList {
         self.fresh |= self.before.get(slot) != Some(&(fd as u32));
         let descriptor = &mut self.descriptors[at as usize];
         self.slots[slot] = Slot { descriptor: at, want, next: descriptor.first };
+        self.fds[slot] = fd as u32;
         descriptor.first = slot as u32;
         descriptor.want |= want;
+        self.settle(at);
         self.look_at(at);
     }
 
+    fn refill(&mut self, mut sources: impl Iterator<Item = Held>, want: PollFlags) {
+        let want = want & (PollFlags::IN | PollFlags::OUT);
+        let mut same = 0;
+        let mut next = None;
+        if self.all_want == Some(want) {
+            for known in &self.fds {
+                let Some(Held::Fd(fd)) = sources.next() else { break };
+                if fd as u32 != *known {
+                    next = Some(Held::Fd(fd));
+                    break;
+                }
+                same += 1;
+            }
+        }
+        if same < self.slots.len() {
+            self.truncate(same);
+        }
+        for source in next.into_iter().chain(sources) {
+            self.put(self.slots.len(), &source, want);
+        }
+        self.all_want = Some(want);
+    }
+
     fn source(&self, slot: usize) -> Option<RawSource> {
-        let at = self.slots.get(slot)?.descriptor;
-        (at != NOWHERE).then(|| RawSource::Fd(self.descriptors[at as usize].fd as i32))
+        let fd = *self.fds.get(slot)?;
+        (fd != NOWHERE).then_some(RawSource::Fd(fd as i32))
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
@@ -158,6 +198,7 @@ impl List for OneoffList {
         let slot = &mut self.slots[slot];
         if slot.descriptor != NOWHERE && slot.want != want {
             slot.want = want;
+            self.all_want = None;
             let at = slot.descriptor;
             self.wants_changed(at);
         }
@@ -169,6 +210,8 @@ impl List for OneoffList {
             return;
         }
         self.slots[slot].descriptor = NOWHERE;
+        self.fds[slot] = NOWHERE;
+        self.all_want = None;
         let descriptor = &mut self.descriptors[at as usize];
         if descriptor.first == slot as u32 {
             descriptor.first = next;
@@ -179,6 +222,7 @@ impl List for OneoffList {
             }
             self.slots[before].next = next;
         }
+        self.settle(at);
         self.wants_changed(at);
         let descriptor = &self.descriptors[at as usize];
         if descriptor.first == NOWHERE {
@@ -197,13 +241,12 @@ impl List for OneoffList {
                 self.vacate(slot);
             }
             self.slots.truncate(slots);
+            self.fds.truncate(slots);
             return;
         }
-        self.before.clear();
-        for slot in &self.slots {
-            let descriptor = self.descriptors.get(slot.descriptor as usize);
-            self.before.push(descriptor.map_or(NOWHERE, |descriptor| descriptor.fd));
-        }
+        std::mem::swap(&mut self.before, &mut self.fds);
+        self.fds.clear();
+        self.all_want = None;
         for descriptor in self.descriptors.drain(..) {
             self.index.remove(RawSource::Fd(descriptor.fd as i32));
         }
@@ -227,10 +270,15 @@ impl List for OneoffList {
             let first = &mut self.descriptors[at as usize].first;
             self.slots[to] = Slot { descriptor: at, want, next: *first };
             *first = to as u32;
+            self.fds[to] = self.fds[from];
             moved(from, to);
             to += 1;
         }
         self.slots.truncate(to);
+        self.fds.truncate(to);
+        for at in 0..self.descriptors.len() {
+            self.settle(at as u32);
+        }
     }
 
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
@@ -240,11 +288,11 @@ impl List for OneoffList {
             self.beware();
         }
         let mut deadline = until.deadline;
-        let mut turn = self.first_turn();
+        let mut turn = None;
         while !self.asked.is_empty() {
             let asked = self.asked.len();
             let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
-            let told = match self.trusts_host() {
+            let told = match self.trusts_host(left) {
                 true => self.ask(left).map(|told| self.gather(told)),
                 false => self.ask_warily(left, &mut turn),
             };
@@ -281,12 +329,24 @@ impl List for OneoffList {
     }
 
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        self.ready.iter().map(|&(slot, flags)| (slot as usize, flags))
+        self.ready.iter().map(|one| (one.slot as usize, one.flags))
+    }
+
+    #[inline]
+    fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
+        self.ready.iter().map(|one| (RawSource::Fd(one.fd as i32), one.flags))
     }
 }
 
 /// Keeping the array.
 impl OneoffList {
+    /// Its slots are others.
+    fn settle(&mut self, at: u32) {
+        let Descriptor { fd, first, .. } = self.descriptors[at as usize];
+        let next = self.slots.get(first as usize).map(|slot| slot.next);
+        self.descriptors[at as usize].plain = next == Some(NOWHERE) && fd != 0;
+    }
+
     fn new_descriptor(&mut self, fd: i32) -> u32 {
         let new = Descriptor {
             fd: fd as u32,
@@ -296,6 +356,7 @@ impl OneoffList {
             answer: [Answer::Host; 2],
             filetype: None,
             looked: false,
+            plain: false,
         };
         let at = match self.vacant.pop() {
             Some(at) => {
@@ -367,20 +428,29 @@ impl OneoffList {
     }
 }
 
+/// An event that says more than that there is something to read or room to write,
+/// or says it of several slots or of standard input.
+fn is_odd(event: &Event, descriptor: &Descriptor) -> bool {
+    let hangup = event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP;
+    event.error != wasi::ERRNO_SUCCESS || hangup != 0 || !descriptor.plain
+}
+
 /// Waiting.
 impl OneoffList {
     /// Answers what the host is not asked: regular files and directories, which
     /// are always ready, and descriptors that are not open.
     fn look(&mut self) {
-        let mut next = 0;
-        while let Some(&at) = self.looked.get(next) {
-            if self.look_once(at) {
-                next += 1;
-            } else {
-                self.looked.swap_remove(next);
-                self.descriptors[at as usize].looked = false;
-            }
+        if self.looked.is_empty() {
+            return;
         }
+        // In order: so they are asked, and so most hosts tell of them.
+        let mut looked = std::mem::take(&mut self.looked);
+        looked.retain(|&at| {
+            let again = self.look_once(at);
+            self.descriptors[at as usize].looked = again;
+            again
+        });
+        self.looked = looked;
     }
 
     /// Whether it has to be looked at before the next wait, too.
@@ -427,29 +497,72 @@ impl OneoffList {
 
     /// One call with all that is asked and the clock: the number of events.
     fn ask(&mut self, left: Option<Duration>) -> Result<usize, Errno> {
-        let count = self.asked.len();
-        self.asked.extend(left.map(host::clock));
+        let Some(left) = left else { return host::poll(&self.asked, &mut self.events) };
+        self.asked.push(host::clock(left));
         let told = host::poll(&self.asked, &mut self.events);
-        self.asked.truncate(count);
+        self.asked.pop();
         told
     }
 
-    /// Takes in the events of a call, and counts those about sources.
+    /// Takes in the events of a call, and counts those about sources. The clock's
+    /// is of no interest: the time is.
     fn gather(&mut self, told: usize) -> usize {
-        let mut about_sources = 0;
-        for event in 0..told {
-            let event = self.events[event];
-            about_sources += usize::from(self.take_in(&event));
+        let OneoffList { events, descriptors, ready, .. } = self;
+        let (events, descriptors) = (&events[..told.min(events.len())], &descriptors[..]);
+        let (mut about_sources, mut odd, mut read) = (0, 0, false);
+        for event in events {
+            let Some((at, direction)) = host::named(event.userdata) else { continue };
+            let Some(descriptor) = descriptors.get(at) else { continue };
+            // Hosts tell of what nobody asked.
+            if descriptor.at[direction] == NOWHERE {
+                continue;
+            }
+            about_sources += 1;
+            if is_odd(event, descriptor) {
+                odd += 1;
+                continue;
+            }
+            read |= direction == READ;
+            let flags = if direction == READ { PollFlags::IN } else { PollFlags::OUT };
+            ready.push(Ready { slot: descriptor.first, fd: descriptor.fd, flags });
+        }
+        self.fresh |= read;
+        if odd > 0 {
+            self.gather_odd(told);
         }
         about_sources
     }
 
-    /// Whether it is about a source. The clock's is of no interest: the time is.
+    #[cold]
+    fn gather_odd(&mut self, told: usize) {
+        for event in 0..told {
+            let event = self.events[event];
+            if let Some((at, direction)) = self.is_about(&event) {
+                if is_odd(&event, &self.descriptors[at]) {
+                    self.take_in_odd(&event, at, direction);
+                }
+            }
+        }
+    }
+
+    /// Whether it is about a source.
     fn take_in(&mut self, event: &Event) -> bool {
         let Some((at, direction)) = self.is_about(event) else { return false };
+        if is_odd(event, &self.descriptors[at]) {
+            self.take_in_odd(event, at, direction);
+        } else {
+            self.fresh |= direction == READ;
+            self.tell(at as u32, FLAGS[direction], Some(direction));
+        }
+        true
+    }
+
+    /// An error, a hang-up, several slots, or standard input.
+    #[cold]
+    fn take_in_odd(&mut self, event: &Event, at: usize, direction: usize) {
         if event.error != wasi::ERRNO_SUCCESS {
             self.refuse(at, direction, event.error);
-            return true;
+            return;
         }
         let fd = self.descriptors[at].fd;
         let mut flags = FLAGS[direction];
@@ -467,7 +580,6 @@ impl OneoffList {
             }
         }
         self.tell(at as u32, flags, Some(direction));
-        true
     }
 
     /// The descriptor and the direction that an event is about. Hosts tell of
@@ -480,11 +592,11 @@ impl OneoffList {
 
     /// The slots of a descriptor that want a direction, or all, are ready.
     fn tell(&mut self, at: u32, flags: PollFlags, direction: Option<usize>) {
-        let mut slot = self.descriptors[at as usize].first;
-        while slot != NOWHERE {
-            let Slot { want, next, .. } = self.slots[slot as usize];
+        let Descriptor { fd, first, .. } = self.descriptors[at as usize];
+        let mut slot = first;
+        while let Some(&Slot { want, next, .. }) = self.slots.get(slot as usize) {
             if direction.is_none_or(|direction| want.contains(FLAGS[direction])) {
-                self.ready.push((slot, flags));
+                self.ready.push(Ready { slot, fd, flags });
             }
             slot = next;
         }
@@ -492,15 +604,23 @@ impl OneoffList {
 
     /// Puts what is ready into order, one entry a slot.
     fn sum_up(&mut self) -> usize {
-        self.ready.sort_unstable_by_key(|&(slot, _)| slot);
-        self.ready.dedup_by(|(slot, flags), (before, all)| {
-            let same = slot == before;
+        // As in the order of slots they were asked, mostly.
+        if !self.ready.is_sorted_by(|one, next| one.slot < next.slot) {
+            self.put_into_order();
+        }
+        self.ready.len()
+    }
+
+    #[cold]
+    fn put_into_order(&mut self) {
+        self.ready.sort_unstable_by_key(|one| one.slot);
+        self.ready.dedup_by(|one, before| {
+            let same = one.slot == before.slot;
             if same {
-                *all |= *flags;
+                before.flags |= one.flags;
             }
             same
         });
-        self.ready.len()
     }
 
     /// Waits for the clock alone.

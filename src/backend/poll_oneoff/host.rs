@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::flags::PollFlags;
+use crate::timeout::FOR_EVER;
 
 pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 
@@ -46,7 +47,8 @@ pub(super) fn subscription(fd: u32, at: u32, direction: usize) -> Subscription {
 /// The clock that ends a wait. Relative, because hosts get absolute times wrong;
 /// never zero, because to some hosts that is for ever.
 pub(super) fn clock(left: Duration) -> Subscription {
-    let timeout = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let seconds = left.as_secs().min(FOR_EVER.as_secs());
+    let timeout = (seconds * 1_000_000_000 + u64::from(left.subsec_nanos())).max(1);
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =

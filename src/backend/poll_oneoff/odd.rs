@@ -65,15 +65,11 @@ impl OneoffList {
     }
 
     /// Whether the host can be asked everything at once, for any time.
-    pub(super) fn trusts_host(&self) -> bool {
+    pub(super) fn trusts_host(&self, left: Option<Duration>) -> bool {
         if self.asked.len() == 1 {
-            return known::any(known::WAKES_FOR_ANY | known::WAKES_FOR_ONE);
+            return left.is_none() || known::any(known::WAKES_FOR_ANY | known::WAKES_FOR_ONE);
         }
         known::all(known::WAKES_FOR_ANY) && (self.doubled == 0 || known::all(known::TELLS_BOTH))
-    }
-
-    pub(super) fn first_turn(&self) -> Duration {
-        self.turns().0
     }
 
     /// The first turn and the longest.
@@ -92,23 +88,33 @@ impl OneoffList {
     pub(super) fn ask_warily(
         &mut self,
         left: Option<Duration>,
-        turn: &mut Duration,
+        turn: &mut Option<Duration>,
     ) -> Result<usize, Errno> {
         let asked = self.asked.len();
+        let (first, longest) = self.turns();
         let this = match left {
             None if asked == 1 => None,
-            None => Some(*turn),
-            Some(left) => Some(left.max(shortest()).min(*turn)),
+            None => Some(turn.unwrap_or(first)),
+            Some(left) => Some(left.max(shortest()).min(turn.unwrap_or(first))),
         };
-        let begin = this.map(|_| Instant::now());
+        // Less tells nothing.
+        let begin = this.filter(|this| *this >= COARSE).map(|_| Instant::now());
         let told = self.ask(this)?;
         let took = begin.map_or(Duration::ZERO, |begin| begin.elapsed());
-        *turn = (*turn * 2).min(self.turns().1);
+        *turn = Some((turn.unwrap_or(first) * 2).min(longest));
+
+        let second = |(event, at, direction): (Event, usize, usize)| {
+            let place = self.descriptors[at].at;
+            event.error == wasi::ERRNO_SUCCESS && place[1 - direction] < place[direction]
+        };
+        if self.doubled > 0 && self.told(told).any(second) {
+            known::learn(known::TELLS_BOTH);
+        }
+        let (sources, found) = self.believe(told);
 
         // By the time that it took, not by the clock's event.
         let early = this.is_none_or(|this| took + COARSE <= this);
         let late = this.is_some_and(|this| this > COARSE && took + MILLISECOND >= this);
-        let sources = self.told(told).count();
         if asked == 1 && sources > 0 && this.is_some() && early {
             known::learn(known::WAKES_FOR_ONE);
             known::forget(known::SLEEPS);
@@ -120,15 +126,7 @@ impl OneoffList {
         if sources > 0 && late {
             known::learn(if asked == 1 { known::SLEEPS } else { known::WAITS_FOR_ALL });
         }
-        let second = |(event, at, direction): (Event, usize, usize)| {
-            let place = self.descriptors[at].at;
-            event.error == wasi::ERRNO_SUCCESS && place[1 - direction] < place[direction]
-        };
-        if self.told(told).any(second) {
-            known::learn(known::TELLS_BOTH);
-        }
-
-        Ok(self.believe(told))
+        Ok(found)
     }
 
     /// The events of a call that are about sources.
@@ -139,35 +137,37 @@ impl OneoffList {
         })
     }
 
-    /// Takes in the events of a call, if they can be believed.
-    fn believe(&mut self, told: usize) -> usize {
+    /// Takes in the events of a call, if they can be believed: how many were about
+    /// sources, and how many of those it was.
+    ///
+    /// Some hosts tell of everything when one is ready, and then know of no bytes:
+    /// each of those is tried alone.
+    fn believe(&mut self, told: usize) -> (usize, usize) {
         let asked = self.asked.len();
-        let sources = self.told(told).count();
+        if told >= asked
+            && asked > 1
+            && !known::all(known::TELLS_SOME)
+            && self.events[..told].iter().any(has_no_bytes)
+            && self.told(told).count() == asked
+        {
+            return (asked, self.doubt(told));
+        }
+        let sources = self.gather(told);
         if sources > 0 && sources < asked {
             known::learn(known::TELLS_SOME);
         }
-        if sources == asked && asked > 1 && !known::all(known::TELLS_SOME) {
-            self.doubt(told)
-        } else {
-            self.gather(told)
-        }
+        (sources, sources)
     }
 
-    /// The host told of everything. Some do so when one is ready, and then know of
-    /// no bytes: each of those is tried alone.
+    #[cold]
     fn doubt(&mut self, told: usize) -> usize {
-        let no_bytes = |event: &Event| {
-            event.error == wasi::ERRNO_SUCCESS
-                && event.fd_readwrite.nbytes == 0
-                && event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP == 0
-        };
         let mut doubted = std::mem::take(&mut self.scratch);
         doubted.clear();
         let mut found = 0;
         for event in 0..told {
             let event = self.events[event];
             match self.is_about(&event) {
-                Some((at, direction)) if no_bytes(&event) => {
+                Some((at, direction)) if has_no_bytes(&event) => {
                     doubted.push(self.asked[self.descriptors[at].at[direction] as usize]);
                 }
                 _ => found += usize::from(self.take_in(&event)),
@@ -227,8 +227,8 @@ impl OneoffList {
         }
         for _ in 0..3 {
             let begin = Instant::now();
-            let told = self.ask(Some(time)).map_or(0, |told| self.believe(told));
-            if told > 0 {
+            let told = self.ask(Some(time)).unwrap_or(0);
+            if self.believe(told).1 > 0 {
                 return;
             }
             self.fresh = false;
@@ -251,7 +251,7 @@ impl OneoffList {
         let Some(at) = self.index.get(RawSource::Fd(0)) else { return };
         let descriptor = &self.descriptors[at as usize];
         let first = descriptor.first;
-        if descriptor.at[READ] == NOWHERE || self.ready.iter().any(|&(slot, _)| slot == first) {
+        if descriptor.at[READ] == NOWHERE || self.ready.iter().any(|one| one.slot == first) {
             return;
         }
         known::learn(known::STDIN_ASKED);
@@ -314,6 +314,13 @@ impl OneoffList {
         self.unask(index, direction);
         self.look_at(index);
     }
+}
+
+/// The host knows of nothing to read and of no room to write.
+fn has_no_bytes(event: &Event) -> bool {
+    event.fd_readwrite.nbytes == 0
+        && event.error == wasi::ERRNO_SUCCESS
+        && event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP == 0
 }
 
 /// The shortest wait that tells what is ready.
