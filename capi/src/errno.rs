@@ -18,6 +18,15 @@ impl Errno {
     }
 }
 
+/// The error of a wait. Waiting for sets that have no descriptor takes one, and a
+/// wait has no error for there being none but this.
+pub(crate) fn of_wait(error: io::Error) -> Errno {
+    match Errno::from(error) {
+        Errno(libc::EMFILE | libc::ENFILE) => Errno(libc::ENOMEM),
+        error => error,
+    }
+}
+
 impl From<io::Error> for Errno {
     fn from(error: io::Error) -> Errno {
         if let Some(code) = readiness::os_error(&error) {

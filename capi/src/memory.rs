@@ -23,9 +23,11 @@ pub(crate) unsafe fn read<T: Copy>(at: *const T, len: usize) -> Answer<Vec<T>> {
     let mut array: Vec<T> = Vec::new();
     if host::is_surely_there(at as usize, bytes) {
         array.reserve_exact(len);
+        // An array that is said to be longer than it is may reach into what was just
+        // allocated: they may overlap.
         // SAFETY: the memory is there, and there is room for it.
         unsafe {
-            at.cast::<u8>().copy_to_nonoverlapping(array.as_mut_ptr().cast(), bytes);
+            at.cast::<u8>().copy_to(array.as_mut_ptr().cast(), bytes);
             array.set_len(len);
         }
         return Ok(array);
@@ -60,7 +62,7 @@ pub(crate) unsafe fn write<T: Copy>(to: *mut T, from: &[T]) -> Answer<()> {
     // SAFETY: the memory is there, or the host checks that it is.
     unsafe {
         if host::is_surely_there(to as usize, bytes) {
-            from.as_ptr().cast::<u8>().copy_to_nonoverlapping(to.cast(), bytes);
+            from.as_ptr().cast::<u8>().copy_to(to.cast(), bytes);
             return Ok(());
         }
         host::copy_out(to as usize, from.as_ptr().cast(), bytes)
@@ -124,7 +126,7 @@ mod host {
         unsafe {
             if !copy(libc::process_vm_readv, to, from, bytes)? {
                 mapped(from, bytes)?;
-                (from as *const u8).copy_to_nonoverlapping(to.cast(), bytes);
+                (from as *const u8).copy_to(to.cast(), bytes);
             }
         }
         Ok(())
@@ -137,7 +139,7 @@ mod host {
         unsafe {
             if !copy(libc::process_vm_writev, from.cast_mut(), to, bytes)? {
                 mapped(to, bytes)?;
-                from.cast::<u8>().copy_to_nonoverlapping(to as *mut u8, bytes);
+                from.cast::<u8>().copy_to(to as *mut u8, bytes);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libc::{c_int, c_short, nfds_t, pollfd, timespec};
 use readiness::{AsSource, Poll, PollEvent, PollFlags, RawSource};
 
-use crate::errno::{Answer, Errno, call};
+use crate::errno::{Answer, Errno, call, of_wait};
 use crate::memory::{read, write};
 #[cfg(unix)]
 use crate::sets;
@@ -109,10 +109,10 @@ pub(crate) fn wait(
 ) -> Answer<Vec<PollEvent>> {
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return Ok(poll.ppoll(timeout, &mask)?.collect());
+        return Ok(poll.ppoll(timeout, &mask).map_err(of_wait)?.collect());
     }
     let _ = mask;
-    Ok(poll.poll_interruptible(timeout)?.collect())
+    Ok(poll.poll_interruptible(timeout).map_err(of_wait)?.collect())
 }
 
 /// poll(2) by way of the crate: sets that have no descriptor among the rest.

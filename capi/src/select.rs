@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use libc::{c_int, fd_set, timespec, timeval};
 use readiness::{AsSource, Selected, Source};
 
-use crate::errno::{Answer, Errno, call};
+use crate::errno::{Answer, Errno, call, of_wait};
 use crate::signals::{self, Mask, sigset_t};
 use crate::source::CSource;
 use crate::timeout;
@@ -111,8 +111,8 @@ fn wait<'a>(
     let [read, write, except] = items;
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return Ok(readiness::pselect(read, write, except, timeout, &mask)?);
+        return readiness::pselect(read, write, except, timeout, &mask).map_err(of_wait);
     }
     let _ = mask;
-    Ok(readiness::select_interruptible(read, write, except, timeout)?)
+    readiness::select_interruptible(read, write, except, timeout).map_err(of_wait)
 }

@@ -9,7 +9,7 @@ use libc::{c_int, timespec};
 use readiness::{Epoll, EpollEvent, EpollFlags};
 
 use super::MAX_EVENTS;
-use crate::errno::{Answer, Errno};
+use crate::errno::{Answer, Errno, of_wait};
 use crate::memory::{optional, write};
 use crate::sets::{self, Kind, Set};
 use crate::signals::{self, Mask, sigset_t};
@@ -176,8 +176,8 @@ fn await_events(
 ) -> Answer<usize> {
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return Ok(epoll.pwait(events, timeout, &mask)?);
+        return epoll.pwait(events, timeout, &mask).map_err(of_wait);
     }
     let _ = mask;
-    Ok(epoll.wait_interruptible(events, timeout)?)
+    epoll.wait_interruptible(events, timeout).map_err(of_wait)
 }
