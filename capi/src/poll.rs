@@ -70,12 +70,11 @@ mod host {
     }
 }
 
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))))]
 mod host {
     use super::*;
     use crate::errno::check;
 
-    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
     pub(super) unsafe fn poll(
         fds: *mut pollfd,
         nfds: nfds_t,
@@ -87,9 +86,13 @@ mod host {
         // SAFETY: the caller's memory, which the kernel checks, and a time of our own.
         check(unsafe { libc::ppoll(fds, nfds, time, mask) })
     }
+}
 
-    /// There is no ppoll(2); the crate's exchanges the mask around the call.
-    #[cfg(any(target_os = "macos", target_os = "ios"))]
+/// There is no ppoll(2); the crate's exchanges the mask around the call.
+#[cfg(target_vendor = "apple")]
+mod host {
+    use super::*;
+
     pub(super) unsafe fn poll(
         fds: *mut pollfd,
         nfds: nfds_t,

@@ -44,7 +44,7 @@ pub(crate) unsafe fn of_timeval(time: *const timeval) -> Answer<Option<Duration>
 }
 
 /// A time that is never shorter.
-#[cfg(unix)]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 pub(crate) fn to_timespec(time: Duration) -> timespec {
     // Not a struct literal: some targets pad it.
     // SAFETY: all zeros is a timespec.

@@ -11,6 +11,9 @@ use crate::timeout;
 
 const _: () = assert!(size_of::<EpollEvent>() == size_of::<epoll_event>());
 
+/// The kernel's set of 64 signals, which is the front of the C library's.
+const SET_SIZE: libc::size_t = 8;
+
 pub(super) fn create(flags: c_int) -> Answer {
     // SAFETY: no pointers.
     check(unsafe { libc::epoll_create1(flags) })
@@ -57,7 +60,10 @@ pub(super) unsafe fn pwait(
 ) -> Answer {
     check_array(epfd, events, max_events)?;
     // SAFETY: the caller's memory; the kernel checks it.
-    check(unsafe { libc::epoll_pwait(epfd, events.cast(), max_events, timeout, mask) })
+    check(unsafe {
+        let call = libc::SYS_epoll_pwait;
+        libc::syscall(call, epfd, events, max_events, timeout, mask, SET_SIZE) as c_int
+    })
 }
 
 pub(super) unsafe fn pwait2(
@@ -70,15 +76,13 @@ pub(super) unsafe fn pwait2(
     // SAFETY: NULL or a timespec of the caller's.
     let time = unsafe { timeout::of_timespec(timeout) }?;
     check_array(epfd, events, max_events)?;
-    // The kernel's own timespec, which is this on every architecture, and its
-    // set of 64 signals, which is the front of the C library's.
+    // The kernel's own timespec, which is this on every architecture.
     let spec = time.map(|time| [time.as_secs().min(i64::MAX as u64), time.subsec_nanos().into()]);
     let spec = spec.as_ref().map_or(std::ptr::null(), |spec| spec.as_ptr());
-    let set_size: libc::size_t = 8;
     // SAFETY: the caller's memory, which the kernel checks, and a time of our own.
     let waited = check(unsafe {
         let call = libc::SYS_epoll_pwait2;
-        libc::syscall(call, epfd, events, max_events, spec, mask, set_size) as c_int
+        libc::syscall(call, epfd, events, max_events, spec, mask, SET_SIZE) as c_int
     });
     match waited {
         // Linux before 5.11, and some sandboxes: to the millisecond, rounded up.
