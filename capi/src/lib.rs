@@ -10,6 +10,7 @@
 //! may be anything.
 
 #![cfg(any(unix, target_os = "wasi"))]
+#![allow(clippy::missing_const_for_thread_local, reason = "what the macro makes of it on some")]
 
 mod close;
 mod epoll;

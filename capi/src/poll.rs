@@ -70,7 +70,16 @@ mod host {
     }
 }
 
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))))]
+#[cfg(all(
+    unix,
+    not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "illumos",
+        target_os = "solaris"
+    ))
+))]
 mod host {
     use super::*;
     use crate::errno::check;
@@ -88,8 +97,8 @@ mod host {
     }
 }
 
-/// There is no ppoll(2); the crate's exchanges the mask around the call.
-#[cfg(target_vendor = "apple")]
+/// There is no ppoll(2), or libc lacks it; the crate's exchanges the mask around the call.
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 mod host {
     use super::*;
 

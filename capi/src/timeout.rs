@@ -44,7 +44,7 @@ pub(crate) unsafe fn of_timeval(time: *const timeval) -> Answer<Option<Duration>
 }
 
 /// A time that is never shorter.
-#[cfg(all(unix, not(target_vendor = "apple")))]
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))))]
 pub(crate) fn to_timespec(time: Duration) -> timespec {
     // Not a struct literal: some targets pad it.
     // SAFETY: all zeros is a timespec.
