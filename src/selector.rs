@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bitflags::bitflags;
@@ -140,6 +140,9 @@ struct Inner {
     /// There are timers, or sources that are always ready.
     more_than_backend: AtomicBool,
     cells: Cells,
+    /// The first waker, which a wait finds without the lock; mostly the only one.
+    waker: OnceLock<Arc<WakerState>>,
+    more_wakers: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -190,6 +193,8 @@ impl Selector {
             waiter: AtomicUsize::new(NOBODY),
             more_than_backend: AtomicBool::new(false),
             cells: Cells::default(),
+            waker: OnceLock::new(),
+            more_wakers: AtomicBool::new(false),
             state: Mutex::default(),
         })))
     }
@@ -316,14 +321,22 @@ impl Selector {
     ///
     /// In WASI there are no threads: a wake makes the next wait return.
     pub fn waker(&self, token: u64) -> Waker {
-        let state = Arc::new(WakerState { token, woken: AtomicBool::new(false) });
-        let wakers = &mut self.0.lock().wakers;
+        let mut state = self.0.lock();
+        let new = || Arc::new(WakerState { token, woken: AtomicBool::new(false) });
+        let own = self.0.waker.get_or_init(new);
+        // Nobody has it; or somebody who is gone had the same.
+        if own.is_last() && own.token == token {
+            return Waker { inner: Arc::clone(&self.0), state: Arc::clone(own) };
+        }
+        let another = new();
+        let wakers = &mut state.wakers;
         if wakers.len() == wakers.capacity() {
             // Those that were dropped without a wake.
             wakers.retain(|waker| !waker.is_last() || waker.woken.load(Ordering::Relaxed));
         }
-        wakers.push(Arc::clone(&state));
-        Waker { inner: Arc::clone(&self.0), state }
+        wakers.push(Arc::clone(&another));
+        self.0.more_wakers.store(true, Ordering::SeqCst);
+        Waker { inner: Arc::clone(&self.0), state: another }
     }
 
     /// Waits until there is an event or the time is up, and says how many events
@@ -602,17 +615,24 @@ impl Inner {
     /// of wakers. Whether the backend had found anything.
     fn take(&self, events: &mut Events, looked: bool) -> bool {
         let Events { found, list, capacity } = events;
-        let (mut any, mut odd) = (false, false);
+        let (mut any, mut odd, mut wake) = (false, false, false);
         if looked {
             for (key, flags) in HostBackend::events(found) {
                 any = true;
-                odd |= flags.contains(PollFlags::NVAL)
-                    || self.cells.tell(key, flags, list) == Told::Stale;
+                if flags.contains(PollFlags::NVAL)
+                    || self.cells.tell(key, flags, list) == Told::Stale
+                {
+                    wake |= key == Key::WAKE;
+                    odd |= key != Key::WAKE;
+                }
             }
         }
         let room = capacity.saturating_sub(list.len());
+        if wake {
+            self.take_wakes(list);
+        }
         if odd {
-            self.take_odd(found, list);
+            self.take_odd(found);
         }
         if self.more_than_backend.load(Ordering::SeqCst) {
             self.take_beside(room, list);
@@ -620,15 +640,25 @@ impl Inner {
         any
     }
 
-    /// Wakers, and sources that were closed.
+    fn take_wakes(&self, list: &mut Vec<Event>) {
+        if let Some(waker) = self.waker.get() {
+            waker.take(list);
+        }
+        if self.more_wakers.load(Ordering::SeqCst) {
+            self.lock().wakers.retain(|waker| waker.take(list));
+        }
+    }
+
+    /// Sources that were closed.
     #[cold]
-    fn take_odd(&self, found: &mut <HostBackend as Backend>::Buffer, list: &mut Vec<Event>) {
+    fn take_odd(&self, found: &mut <HostBackend as Backend>::Buffer) {
         let mut state = self.lock();
         let mut ghost = false;
         for (key, flags) in HostBackend::events(found) {
             if key == Key::WAKE {
-                state.wakers.retain(|waker| waker.take(list));
-            } else if state.table.get(key).is_none() {
+                continue;
+            }
+            if state.table.get(key).is_none() {
                 // Late news, or a closed source whose duplicate lives: that one
                 // comes again.
                 if state.suspects.contains(&key) || state.suspects.len() == SUSPECTS {
@@ -753,10 +783,12 @@ impl Waker {
     ///
     /// # Errors
     /// The host's own.
+    #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        if self.state.woken.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
+        if self.state.woken.swap(true, Ordering::AcqRel) { Ok(()) } else { self.wake_host() }
+    }
+
+    fn wake_host(&self) -> io::Result<()> {
         self.inner.backend.wake().inspect_err(|_| self.state.woken.store(false, Ordering::Release))
     }
 }
