@@ -73,10 +73,39 @@ impl EpollFd {
     /// Fills the front of `events`.
     #[inline]
     pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
-        until.run(|left| match (whole_milliseconds(left), until.signals) {
-            (Some(timeout), Signals::Resume | Signals::Report) => self.wait_whole(events, timeout),
-            (_, signals) => self.wait_precise(events, left, signals),
-        })
+        let whole = whole_milliseconds(until.deadline.left());
+        match (whole, until.signals) {
+            // The ordinary case, apart from the others, which would make it slower.
+            (Some(timeout), Signals::Resume | Signals::Report) => {
+                match self.wait_whole(events, timeout) {
+                    Err(error) => self.wait_again(events, error, until),
+                    told => told,
+                }
+            }
+            _ => self.wait_anyhow(events, until),
+        }
+    }
+
+    /// After an error.
+    #[cold]
+    fn wait_again(
+        &self,
+        events: &mut [EpollEvent],
+        error: io::Error,
+        mut until: Until<'_>,
+    ) -> io::Result<usize> {
+        match (error.kind(), until.signals) {
+            (io::ErrorKind::Interrupted, Signals::Resume) => {
+                until.deadline.refresh();
+                self.wait_anyhow(events, until)
+            }
+            _ => Err(error),
+        }
+    }
+
+    #[cold]
+    fn wait_anyhow(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
+        until.run(|left| self.wait_precise(events, left, until.signals))
     }
 
     #[inline]
@@ -94,7 +123,6 @@ impl EpollFd {
         Ok(check(ready)? as usize)
     }
 
-    #[cold]
     fn wait_precise(
         &self,
         events: &mut [EpollEvent],

@@ -84,6 +84,7 @@ impl Backend for EpollSet {
         self.control(libc::EPOLL_CTL_DEL, source, EpollFlags::empty(), key)
     }
 
+    #[inline]
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
         if out.found == out.events.len() || out.events.len() < most.min(AT_ONCE) {
             // It was full, or made for a small wait: there may be more at once.
@@ -101,6 +102,7 @@ impl Backend for EpollSet {
         Ok(())
     }
 
+    #[inline]
     fn events(out: &Buffer) -> impl Iterator<Item = (Key, PollFlags)> {
         out.events[..out.found].iter().map(|event| {
             let data = event.data();
