@@ -124,8 +124,8 @@ impl Poll {
         let slot = self.index.remove(source).ok_or(io::ErrorKind::NotFound)? as usize;
         self.list.vacate(slot);
         self.vacant += 1;
-        // Half of it vacant: worth moving the rest.
-        if self.vacant * 2 > self.list.len() {
+        // A quarter of it vacant: worth moving the rest.
+        if self.vacant * 4 > self.list.len() {
             self.compact();
         }
         Ok(())
