@@ -420,6 +420,32 @@ def test_a_wait_costs_what_is_ready_and_one_host_call(run, command):
     assert few_calls <= 1 + 3 / 40 and many_calls <= 1 + 3 / 40
 
 
+@pytest.mark.parametrize("command", ["loop:40:none", "loop:40:0", "sloop:40:none"])
+def test_ten_times_as_much_that_is_ready_costs_at_most_ten_times(run, command):
+    few_calls, few = cost(run, 200, command, ready=200)
+    many_calls, many = cost(run, 2000, command, ready=2000)
+    assert many <= few * 10
+    assert few_calls <= 1 + 3 / 40 and many_calls <= 1 + 3 / 40
+
+
+@pytest.mark.parametrize("ready", [1, 2000])
+def test_select_of_the_same_list_asks_the_host_once_a_wait(run, ready):
+    def select(count):
+        fds = {10 + at: readable() if at < ready else idle() for at in range(count)}
+        result = run({}, fds, f"selects:40:10-{9 + count}:::none")
+        assert result.one("selects").startswith(f"{min(ready, count) * 40} allocations 0 ")
+        fuel = result.host.fuel[-20:]
+        between = [before - after for before, after in zip(fuel, fuel[1:])]
+        # What the descriptors are is asked when they come, and not at each wait.
+        assert result.host.other["fd_fdstat_get"] <= count + 8
+        return len(result.host.calls) / 40, sum(between) / len(between)
+
+    few_calls, few = select(200)
+    many_calls, many = select(2000)
+    assert many <= few * 10
+    assert few_calls <= 1 + 3 / 40 and many_calls <= 1 + 3 / 40
+
+
 def test_two_thousand_subscriptions(run):
     fds = {at: Descriptor(read=READY, write=NEVER if at % 2 else READY) for at in range(10, 2010)}
     result = run({}, fds, "reg:10-2009:IN+OUT", "poll:none", "select:10-2009:10-2009:10-2009:0")

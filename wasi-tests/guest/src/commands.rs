@@ -91,7 +91,7 @@ impl Guest {
             }
             "sloop" => {
                 let (times, timeout) = (number(word()), timeout(word()));
-                let mut events = Events::with_capacity(64);
+                let mut events = Events::with_capacity(4096);
                 self.with_selector(|selector| {
                     repeat(times, || {
                         selector.wait(&mut events, timeout)?;
