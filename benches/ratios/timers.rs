@@ -14,7 +14,7 @@ pub fn run(report: &mut Report) {
 }
 
 /// A start and a stop have a microsecond each. (That they take no system call is
-/// seen in native-tests/tests/cost.rs.)
+/// seen in native-tests/tests/timers_without_calls.rs.)
 fn add(report: &mut Report, case: &str, work: impl FnMut() -> u64) {
     let pair = against_time(work, 2000.0);
     let each = Ratio { ours: pair.ours / 2.0, theirs: pair.theirs / 2.0, ..pair };
