@@ -41,7 +41,12 @@ impl SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.operation, self.source, self.system)
+        write!(f, "{}: {}: ", self.operation, self.source)?;
+        match self.raw_os_error() {
+            // Windows may have no words for it, and they name no console, pipe or file.
+            Some(NOT_OPEN) if cfg!(windows) => write!(f, "{NO_SOCKET} (os error {NOT_OPEN})"),
+            _ => self.system.fmt(f),
+        }
     }
 }
 
@@ -50,6 +55,8 @@ impl Error for SourceError {
         Some(&self.system)
     }
 }
+
+const NO_SOCKET: &str = "not an open socket; a console, a pipe or a file cannot be waited on";
 
 /// Which filter of a [`Kqueue`](crate::Kqueue) was refused, and why.
 ///
@@ -106,6 +113,32 @@ pub(crate) fn filter_error(
     why: &'static str,
 ) -> io::Error {
     io::Error::new(kind, FilterError { filter, number, why })
+}
+
+/// The error of a change, by its filter: where the system has no `errno`, its words
+/// do not say what is wrong.
+#[allow(dead_code, reason = "where the kernel has kqueue")]
+pub(crate) fn of_filter(filter: Filter, error: io::Error) -> io::Error {
+    if cfg!(any(unix, target_os = "wasi")) {
+        return error;
+    }
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<FilterError>());
+    match (inner, error.raw_os_error()) {
+        (Some(inner), _) => filter_error(filter, inner.number, error.kind(), inner.why),
+        (None, Some(NOT_OPEN)) => filter_error(filter, NOT_OPEN, error.kind(), NO_SOCKET),
+        _ => error,
+    }
+}
+
+/// The error of an operation that answers as the system call does, with its bare
+/// number; but for Windows, whose words do not say what is wrong.
+#[allow(dead_code, reason = "where the kernel has epoll")]
+pub(crate) fn of_source(
+    operation: &'static str,
+    source: RawSource,
+    system: io::Error,
+) -> io::Error {
+    if cfg!(windows) { named(operation, source, system) } else { system }
 }
 
 /// The error for a source that is not open.

@@ -140,10 +140,10 @@ impl FdSet {
     /// Takes these sockets, each once.
     fn fill(&mut self, sockets: impl Iterator<Item = SOCKET>) {
         self.0.clear();
-        self.0.push(0);
+        self.0.push(INVALID_SOCKET); // In the count's place, and equal to none of them.
         self.0.extend(sockets);
         self.0[1..].sort_unstable();
-        self.0.dedup(); // No socket is 0.
+        self.0.dedup();
         self.0[0] = self.0.len() - 1;
     }
 

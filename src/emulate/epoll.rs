@@ -12,6 +12,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::{Added, Backend, HostBackend, Key, Mode, errno};
+use crate::error::of_source;
 use crate::event::EpollEvent;
 use crate::flags::{EpollCreate, EpollFlags, PollFlags};
 use crate::source::{Index, Member, RawSource, Source};
@@ -74,7 +75,8 @@ impl EmulatedEpoll {
     /// What every operation looks at first.
     fn admit(&self, source: Source<'_>) -> io::Result<Member> {
         let member = source.hold();
-        if member.is_file()? {
+        let is_file = member.is_file();
+        if is_file.map_err(|error| of_source("epoll", source.raw(), error))? {
             return Err(error(errno::NOT_PERMITTED));
         }
         if source.raw() == self.as_source().raw() {

@@ -11,6 +11,7 @@ use super::system::{self, Systems};
 use super::timer::{self, Timer};
 use super::user;
 use crate::backend::{Key, NOT_OPEN};
+use crate::error::of_filter;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::Member;
 use crate::timers::Timers;
@@ -38,6 +39,7 @@ impl State {
             let flags = change.flags.difference(KeventFlags::SYSFLAGS);
             let change = change.with_flags(flags);
             let outcome = self.register(own, &change);
+            let outcome = outcome.map_err(|error| of_filter(change.filter, error));
             if outcome.is_ok() && !flags.contains(KeventFlags::RECEIPT) {
                 continue;
             }
