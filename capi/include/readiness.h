@@ -11,7 +11,6 @@
 #ifndef READINESS_H
 #define READINESS_H
 
-#include <poll.h>
 #include <stdint.h>
 #include <sys/select.h>
 #include <sys/types.h>
@@ -19,6 +18,10 @@
 
 #include "readiness/epoll.h"
 #include "readiness/kevent.h"
+#include "readiness/poll.h"
+
+/* In strict C99 glibc does not say what it is. */
+struct timespec;
 
 #ifdef __cplusplus
 extern "C" {

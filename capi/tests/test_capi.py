@@ -72,21 +72,26 @@ def test_wild_arguments(builder, flavour, share):
     builder.check(fuzz, flavour, seconds, seed, timeout=int(seconds) + 100)
 
 
-HEADERS = ["readiness.h", "compat/poll.h", "compat/sys/epoll.h", "compat/sys/event.h", "compat/sys/select.h", "compat/sys/socket.h"]
+HEADERS = ["readiness.h", *(f"compat/{name}.h" for name in "poll signal sys/epoll sys/event sys/poll sys/select sys/socket".split())]
+# Those that a program includes beside them, in any order.
+TOGETHER = """stdlib.h time.h poll.h sys/time.h sys/epoll.h signal.h sys/types.h sys/event.h sys/socket.h
+    fcntl.h sys/poll.h readiness.h unistd.h sys/select.h""".split()
 USE = """
 #if {each}
 #include "{header}"
 #else
-#include <sys/epoll.h>
-#include <sys/event.h>
-#include <sys/select.h>
-#include <poll.h>
-#include <readiness.h>
+{together}
 int use(void);
 int use(void)
 {{
     struct kevent one;
     struct epoll_event event;
+    struct pollfd entry;
+    fd_set set;
+    FD_ZERO(&set);
+    entry.events = POLLIN | POLLPRI;
+    (void)entry;
+    (void)set;
     EV_SET(&one, 1, EVFILT_READ, EV_ADD, 0, 0, 0);
     event.events = EPOLLIN | EPOLLET;
     (void)event;
@@ -114,12 +119,14 @@ def test_headers_compile_without_a_warning(builder, tmp_path, compiler, standard
         pytest.skip(f"no {compiler}")
     command += ["-x", "c++" if "++" in standard else "c", f"-std={standard}", "-pedantic", "-O2", *WARNINGS]
     source = tmp_path / "use.c"
-    for header in [*HEADERS, None]:
-        source.write_text(USE.format(each=int(header is not None), header=header))
+    rotated = [TOGETHER[at:] + TOGETHER[:at] for at in range(0, len(TOGETHER), 2)]
+    for header in [*HEADERS, *rotated, TOGETHER[::-1]]:
+        together = "" if isinstance(header, str) else "\n".join(f"#include <{name}>" for name in header)
+        source.write_text(USE.format(each=int(not together), header=header, together=together))
         # Both with the drop-in headers in front and, one by one, without.
-        compat = [f"-I{at}/include/compat"] if header is None else []
+        compat = [f"-I{at}/include/compat"] if together else []
         must([*command, f"-I{at}/include", *compat, "-c", source, "-o", tmp_path / "use.o"])
-        if header is None and not flavour.wasm:
+        if together and not flavour.wasm:
             names = re.findall(r"U _?(\w+)", must(["nm", tmp_path / "use.o"]))
             assert {"readiness_kevent", "readiness_epoll_ctl", "readiness_poll", "readiness_select"} <= set(names)
             assert not {"kevent", "epoll_ctl", "poll", "select"} & set(names)

@@ -12,8 +12,13 @@
 #define __USE_FORTIFY_LEVEL 0
 #include_next <poll.h>
 #pragma pop_macro("__USE_FORTIFY_LEVEL")
+#define READINESS_COMPAT_POLL_INCLUDED
 
+#include "../readiness/poll.h"
 #include "../readiness/redirect.h"
+
+/* In strict C99 glibc does not say what it is. */
+struct timespec;
 
 READINESS_BEGIN
 extern int poll(struct pollfd *fds, nfds_t nfds, int timeout)

@@ -14,6 +14,9 @@
 
 #include "../../readiness/redirect.h"
 
+/* In strict C99 glibc does not say what it is. */
+struct timespec;
+
 READINESS_BEGIN
 extern int epoll_create(int size) READINESS_THROW
 	READINESS_CALLS("readiness_epoll_create");

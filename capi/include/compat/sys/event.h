@@ -16,6 +16,9 @@
 
 #include "../../readiness/redirect.h"
 
+/* In strict C99 glibc does not say what it is. */
+struct timespec;
+
 READINESS_BEGIN
 extern int kqueue(void) READINESS_CALLS("readiness_kqueue");
 /* NetBSD counts in size_t. */
