@@ -18,9 +18,9 @@ impl Errno {
     }
 }
 
-/// The error of a wait. Waiting for sets that have no descriptor takes one, and a
-/// wait has no error for there being none but this.
-pub(crate) fn of_wait(error: io::Error) -> Errno {
+/// The error of a call that makes no descriptor for the program. Watching sets that
+/// have none takes one, and these calls have no error for there being none but this.
+pub(crate) fn of_watching(error: io::Error) -> Errno {
     match Errno::from(error) {
         Errno(libc::EMFILE | libc::ENFILE) => Errno(libc::ENOMEM),
         error => error,

@@ -69,6 +69,15 @@ pub(crate) unsafe fn write<T: Copy>(to: *mut T, from: &[T]) -> Answer<()> {
     }
 }
 
+/// Writes a structure of the caller's, unless it is where nobody may write.
+///
+/// # Safety
+/// `to` points to a `T`.
+pub(crate) unsafe fn write_if_writable<T: Copy>(to: *mut T, value: T) {
+    // SAFETY: the memory is there; the host checks that it may be written to.
+    let _ = unsafe { host::copy_out(to as usize, (&raw const value).cast(), size_of::<T>()) };
+}
+
 /// A structure of the caller's. `None` for NULL.
 ///
 /// # Safety

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libc::{c_int, c_short, nfds_t, pollfd, timespec};
 use readiness::{AsSource, Poll, PollEvent, PollFlags, RawSource};
 
-use crate::errno::{Answer, Errno, call, of_wait};
+use crate::errno::{Answer, Errno, call, of_watching};
 use crate::memory::{read, write};
 #[cfg(unix)]
 use crate::sets;
@@ -121,10 +121,10 @@ pub(crate) fn wait(
 ) -> Answer<Vec<PollEvent>> {
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return Ok(poll.ppoll(timeout, &mask).map_err(of_wait)?.collect());
+        return Ok(poll.ppoll(timeout, &mask).map_err(of_watching)?.collect());
     }
     let _ = mask;
-    Ok(poll.poll_interruptible(timeout).map_err(of_wait)?.collect())
+    Ok(poll.poll_interruptible(timeout).map_err(of_watching)?.collect())
 }
 
 /// poll(2) by way of the crate: sets that have no descriptor among the rest.
@@ -172,7 +172,7 @@ unsafe fn poll(fds: *mut pollfd, nfds: usize, timeout: Option<Duration>, mask: M
 
 /// The most entries that poll(2) takes.
 #[cfg(unix)]
-fn limit() -> usize {
+pub(crate) fn limit() -> usize {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: there is room for the limit.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == -1 {

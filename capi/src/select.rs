@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use libc::{c_int, fd_set, timespec, timeval};
 use readiness::{AsSource, Selected, Source};
 
-use crate::errno::{Answer, Errno, call, of_wait};
+use crate::errno::{Answer, Errno, call, of_watching};
+use crate::memory;
 use crate::signals::{self, Mask, sigset_t};
 use crate::source::CSource;
 use crate::timeout;
@@ -34,13 +35,27 @@ pub unsafe extern "C" fn readiness_select(
         if let (Some(limit), true) = (limit, cfg!(any(target_os = "linux", target_os = "android")))
         {
             let left = limit.saturating_sub(started.elapsed());
-            let mut time = timeout.read_unaligned();
-            time.tv_sec = left.as_secs() as _;
-            time.tv_usec = left.subsec_micros() as _;
-            timeout.write_unaligned(time);
+            write_back(timeout, left);
         }
         ready
     })
+}
+
+/// Tells the time that is left, if the caller's memory takes it: it may be a
+/// constant, which Linux forgives too.
+///
+/// # Safety
+/// `timeout` points to a timeval.
+unsafe fn write_back(timeout: *mut timeval, left: Duration) {
+    // SAFETY: it is a timeval, as the caller of this function says.
+    let mut time = unsafe { timeout.read_unaligned() };
+    let before = (time.tv_sec, time.tv_usec);
+    time.tv_sec = left.as_secs() as _;
+    time.tv_usec = left.subsec_micros() as _;
+    if before != (time.tv_sec, time.tv_usec) {
+        // SAFETY: as above.
+        unsafe { memory::write_if_writable(timeout, time) };
+    }
 }
 
 /// pselect(2).
@@ -111,8 +126,8 @@ fn wait<'a>(
     let [read, write, except] = items;
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return readiness::pselect(read, write, except, timeout, &mask).map_err(of_wait);
+        return readiness::pselect(read, write, except, timeout, &mask).map_err(of_watching);
     }
     let _ = mask;
-    readiness::select_interruptible(read, write, except, timeout).map_err(of_wait)
+    readiness::select_interruptible(read, write, except, timeout).map_err(of_watching)
 }

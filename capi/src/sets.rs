@@ -26,7 +26,7 @@ mod place;
 #[path = "sets/wasi.rs"]
 mod place;
 
-use place::Place;
+use place::{Number, Place};
 
 /// An emulated set.
 pub(crate) struct Set {
@@ -81,6 +81,10 @@ impl AsSource for Set {
 }
 
 impl Set {
+    fn is(&self, number: &Number) -> bool {
+        self.place.is(&self.kind, number)
+    }
+
     /// The program closes this source.
     pub(crate) fn closed(&self, source: &CSource) {
         match &self.kind {
@@ -145,16 +149,12 @@ fn forget_the_closed() {
     if !any() {
         return;
     }
-    let stale: Vec<_> = read(|numbers| {
-        numbers
-            .iter()
-            .filter(|(number, set)| !set.place.is(&set.kind, **number))
-            .map(|(number, _)| *number)
-            .collect()
-    });
-    let gone: Vec<_> =
-        write(|numbers| stale.iter().filter_map(|number| numbers.remove(number)).collect());
-    drop(gone);
+    let known = read(|numbers| numbers.clone());
+    for (number, set) in known {
+        if !set.is(&Number::new(number)) {
+            drop(remove(number));
+        }
+    }
 }
 
 /// The set that a number stands for.
@@ -162,15 +162,16 @@ pub(crate) fn find(number: c_int) -> Option<Arc<Set>> {
     if number < 0 || !any() {
         return None;
     }
+    let asked = Number::new(number);
     if let Some(set) = read(|numbers| numbers.get(&number).cloned()) {
-        if set.place.is(&set.kind, number) {
+        if set.is(&asked) {
             return Some(set);
         }
         drop(remove(number));
     }
     // A duplicate that we have not met.
     let all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
-    let set = all.into_iter().find(|set| set.place.is_duplicated_by(&set.kind, number))?;
+    let set = all.into_iter().find(|set| set.is(&asked))?;
     write(|numbers| numbers.insert(number, Arc::clone(&set)));
     Some(set)
 }
@@ -192,6 +193,17 @@ pub(crate) fn any_without_descriptor() -> bool {
 pub(crate) fn remove(number: c_int) -> Option<Arc<Set>> {
     if !any() {
         return None;
+    }
+    let set = read(|numbers| numbers.get(&number).cloned())?;
+    let is_last = read(|numbers| {
+        !numbers.iter().any(|(other, of)| *other != number && Arc::ptr_eq(of, &set))
+    });
+    if is_last {
+        // Of its duplicates, we know those that we were given.
+        let met = |other: &c_int| *other != number && set.is(&Number::new(*other));
+        if let Some(other) = place::open_numbers().into_iter().find(met) {
+            write(|numbers| numbers.insert(other, Arc::clone(&set)));
+        }
     }
     write(|numbers| numbers.remove(&number))
 }

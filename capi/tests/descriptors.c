@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "check.h"
 
@@ -160,6 +161,77 @@ static void test_kqueue(void)
 	GIVES(0, close(ends[1]));
 }
 
+/* A number that takes the set over before the library has seen it. */
+static void test_moved(void)
+{
+	struct epoll_event event, got;
+	struct kevent change, changed;
+	int ends[2], epoll, kq, high;
+
+	memset(&event, 0, sizeof event);
+	event.events = EPOLLIN;
+	CHECK(pipe(ends) == 0);
+	CHECK(write(ends[1], "x", 1) == 1);
+	EV_SET(&change, ends[0], EVFILT_READ, EV_ADD, 0, 0, NULL);
+
+	epoll = epoll_create1(0);
+	GIVES(0, epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+	high = fcntl(epoll, F_DUPFD_CLOEXEC, 100);
+	CHECK(high >= 100);
+	GIVES(0, close(epoll));
+	GIVES(1, epoll_wait(high, &got, 1, 0));
+	FAILS(EBADF, epoll_wait(epoll, &got, 1, 0));
+	/* Another set, where it may be in the place of the first. */
+	epoll = epoll_create1(0);
+	GIVES(0, epoll_wait(epoll, &got, 1, 0));
+	GIVES(1, epoll_wait(high, &got, 1, 0));
+	GIVES(0, close(epoll));
+	GIVES(0, close(high));
+	FAILS(EBADF, epoll_wait(high, &got, 1, 0));
+
+	kq = kqueue();
+	GIVES(0, kevent(kq, &change, 1, NULL, 0, NULL));
+	high = fcntl(kq, F_DUPFD_CLOEXEC, 100);
+	CHECK(high >= 100);
+	GIVES(0, close(kq));
+	FAILS(EBADF, kevent(kq, NULL, 0, &changed, 1, &zero));
+	GIVES(1, kevent(high, NULL, 0, &changed, 1, &zero));
+	/* Closed and taken by something else, while nobody told the library. */
+	kq = dup(high);
+	CHECK(syscall(SYS_close, high) == 0);
+	CHECK(dup2(ends[1], high) == high);
+	FAILS(EBADF, kevent(high, NULL, 0, &changed, 1, &zero));
+	GIVES(0, close(kqueue()));
+	GIVES(0, close(high));
+	GIVES(1, kevent(kq, NULL, 0, &changed, 1, &zero));
+	GIVES(0, close(kq));
+	FAILS(EBADF, kevent(kq, NULL, 0, &changed, 1, &zero));
+	GIVES(0, close(ends[0]));
+	GIVES(0, close(ends[1]));
+}
+
+/* A program that tries every number gets hold of no more than its own. */
+static void test_every_number(void)
+{
+	struct kevent changed;
+	struct epoll_event got;
+	int before = dup(0), epoll, kq, answers = 0;
+
+	close(before);
+	epoll = epoll_create1(0);
+	kq = kqueue();
+	for (int number = 3; number < 100; number++) {
+		answers += kevent(number, NULL, 0, &changed, 1, &zero) == 0;
+		answers += epoll_wait(number, &got, 1, 0) == 0 && number == epoll;
+	}
+	CHECK(answers == 2);
+	GIVES(0, close(epoll));
+	GIVES(0, close(kq));
+	epoll = dup(0);
+	CHECK(epoll == before);
+	close(epoll);
+}
+
 /* Many that come and go leave nothing behind. */
 static void test_leaks(void)
 {
@@ -188,6 +260,8 @@ int main(void)
 {
 	test_epoll();
 	test_kqueue();
+	test_moved();
+	test_every_number();
 	test_leaks();
 	return finish();
 }

@@ -97,6 +97,15 @@ static void test_select(void)
 	CHECK(FD_ISSET(file, &write));
 	CHECK(!FD_ISSET(file, &except));
 	GIVES(2, select(file + 1, &read, &write, NULL, NULL));
+#ifdef LIBREADINESS
+	/* The time that is left has no place in a constant. (The kernel forgives it, the
+	 * C library does not always.) */
+	{
+		static const struct timeval constant = { 0, 1000 };
+
+		GIVES(0, select(0, NULL, NULL, NULL, (struct timeval *)&constant));
+	}
+#endif
 	GIVES(1, pselect(file + 1, &read, NULL, NULL, &zero, NULL));
 	/* Numbers from nfds on are not looked at. */
 	GIVES(0, select(file, &read, NULL, NULL, &none));

@@ -9,7 +9,7 @@ use libc::{c_int, timespec};
 use readiness::{Epoll, EpollEvent, EpollFlags};
 
 use super::MAX_EVENTS;
-use crate::errno::{Answer, Errno, of_wait};
+use crate::errno::{Answer, Errno, of_watching};
 use crate::memory::{optional, write};
 use crate::sets::{self, Kind, Set};
 use crate::signals::{self, Mask, sigset_t};
@@ -62,24 +62,22 @@ pub(super) unsafe fn control(
     let known = [ADD, DEL, MOD].contains(&operation);
     match set.as_deref().and_then(epoll) {
         Some(epoll) if known && !is(&source, set.as_ref()) => {
-            match operation {
-                ADD => epoll.register_with_data(&source, event.flags(), event.data())?,
-                MOD => epoll.modify_with_data(&source, event.flags(), event.data())?,
-                _ => epoll.unregister(&source)?,
-            }
-            Ok(0)
+            let done = match operation {
+                ADD => epoll.register_with_data(&source, event.flags(), event.data()),
+                MOD => epoll.modify_with_data(&source, event.flags(), event.data()),
+                _ => epoll.unregister(&source),
+            };
+            done.map(|()| 0).map_err(of_watching)
         }
         // Every other mistake is EINVAL, but what is wrong with the descriptor
         // comes first. An epoll that has none says that of it.
-        _ => match Errno::from(
-            Epoll::new()?
-                .modify(&source, EpollFlags::empty())
-                .err()
-                .unwrap_or_else(|| std::io::ErrorKind::InvalidInput.into()),
-        ) {
-            error @ Errno(libc::EBADF | libc::EPERM) => Err(error),
-            _ => Err(invalid),
-        },
+        _ => {
+            let empty = Epoll::new().map_err(of_watching)?;
+            match empty.modify(&source, EpollFlags::empty()).map_err(Errno::from) {
+                Err(error @ Errno(libc::EBADF | libc::EPERM)) => Err(error),
+                _ => Err(invalid),
+            }
+        }
     }
 }
 
@@ -176,8 +174,8 @@ fn await_events(
 ) -> Answer<usize> {
     #[cfg(unix)]
     if let Some(mask) = mask {
-        return epoll.pwait(events, timeout, &mask).map_err(of_wait);
+        return epoll.pwait(events, timeout, &mask).map_err(of_watching);
     }
     let _ = mask;
-    epoll.wait_interruptible(events, timeout).map_err(of_wait)
+    epoll.wait_interruptible(events, timeout).map_err(of_watching)
 }

@@ -8,7 +8,7 @@ use libc::{c_int, timespec};
 pub(super) use readiness::Kevent;
 use readiness::{Filter, Kqueue};
 
-use crate::errno::{Answer, Errno};
+use crate::errno::{Answer, Errno, of_watching};
 use crate::memory::{read, write};
 use crate::sets::{self, Kind};
 use crate::source::CSource;
@@ -62,7 +62,7 @@ pub(super) unsafe fn kevent(
         // may have to wait.
         Err(_) if events_len == 0 => None,
         Err(error) => {
-            queue.set.control_interruptible(&changes, &mut [], None)?;
+            queue.set.control_interruptible(&changes, &mut [], None).map_err(of_watching)?;
             return Err(error);
         }
     };
@@ -94,7 +94,8 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Answer {
         let mut buffer = vec![Kevent::default(); events_len.min(AT_ONCE)];
-        let found = self.set.control_interruptible(changes, &mut buffer, timeout)?;
+        let found = self.set.control_interruptible(changes, &mut buffer, timeout);
+        let found = found.map_err(of_watching)?;
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if !names.is_empty() {
             for event in &mut buffer[..found] {

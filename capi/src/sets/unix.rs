@@ -1,8 +1,9 @@
 //! Numbers that the kernel keeps for us: real descriptors.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::c_int;
 
@@ -15,7 +16,23 @@ pub(super) enum Place {
     Own,
     /// The reading end of a pipe, which never has anything to read. The other end is
     /// ours, so that it has no end of file either.
-    Pipe { file: (u64, u64), _other: OwnedFd },
+    Pipe { file: (u64, u64), other: OwnedFd },
+}
+
+/// A number that sets are asked about.
+pub(super) struct Number {
+    fd: c_int,
+    file: OnceCell<Option<(u64, u64)>>,
+}
+
+impl Number {
+    pub(super) fn new(fd: c_int) -> Number {
+        Number { fd, file: OnceCell::new() }
+    }
+
+    fn file(&self) -> Option<(u64, u64)> {
+        *self.file.get_or_init(|| identity(self.fd))
+    }
 }
 
 impl Place {
@@ -48,21 +65,19 @@ impl Place {
         let file = identity(reading).ok_or(crate::errno::Errno(libc::EBADF))?;
         // The program's from here on.
         std::mem::forget(File::from(number));
-        Ok((reading, Place::Pipe { file, _other: other }))
+        Ok((reading, Place::Pipe { file, other }))
     }
 
-    /// Whether a number is a descriptor of this.
-    pub(super) fn is(&self, kind: &Kind, number: c_int) -> bool {
+    /// Whether a number is a descriptor of this that the program has. (Ours are
+    /// numbers too, which a program may come across.)
+    pub(super) fn is(&self, kind: &Kind, number: &Number) -> bool {
         match (self, kind.descriptor()) {
-            (Place::Pipe { file, .. }, _) => identity(number) == Some(*file),
-            (Place::Own, Some(own)) => same_file(own, number),
+            (Place::Pipe { file, other }, _) => {
+                number.file() == Some(*file) && number.fd != other.as_raw_fd()
+            }
+            (Place::Own, Some(own)) => number.fd != own && same_file(own, number),
             (Place::Own, None) => false,
         }
-    }
-
-    /// Whether a number that we have not met is a duplicate of it.
-    pub(super) fn is_duplicated_by(&self, kind: &Kind, number: c_int) -> bool {
-        self.is(kind, number)
     }
 
     /// Whether the kernel cannot wait on it.
@@ -74,6 +89,19 @@ impl Place {
 pub(super) fn is_open(number: c_int) -> bool {
     // SAFETY: F_GETFD only looks; any number may be asked about.
     unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// Every number that is open.
+pub(super) fn open_numbers() -> Vec<c_int> {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        if let Ok(folder) = std::fs::read_dir("/proc/self/fd") {
+            let numbers = folder.flatten().map(|entry| entry.file_name());
+            return numbers.filter_map(|name| name.to_str()?.parse().ok()).collect();
+        }
+    }
+    // One by one; the folder takes a descriptor, which there may not be.
+    let most = crate::poll::limit().min(1 << 16) as c_int;
+    (0..most).filter(|number| is_open(*number)).collect()
 }
 
 /// A pipe's device and inode, which no other open file shares.
@@ -91,7 +119,8 @@ fn identity(number: c_int) -> Option<(u64, u64)> {
 /// inode, so fstat would not do: fcntl says it since Linux 6.10, kcmp before that.
 /// Where neither may be asked, the kind of file has to do.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn same_file(one: RawFd, other: RawFd) -> bool {
+fn same_file(one: RawFd, number: &Number) -> bool {
+    let other = number.fd;
     const F_DUPFD_QUERY: c_int = 1024 + 3;
     const KCMP_FILE: c_int = 0;
     // SAFETY: neither call has pointers, and any number may be asked about.
@@ -110,10 +139,10 @@ fn same_file(one: RawFd, other: RawFd) -> bool {
         }
     }
     let kind = |number| std::fs::read_link(format!("/proc/self/fd/{number}")).ok();
-    identity(one) == identity(other) && kind(one) == kind(other)
+    identity(one) == number.file() && kind(one) == kind(other)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn same_file(one: RawFd, other: RawFd) -> bool {
-    identity(one).is_some() && identity(one) == identity(other)
+fn same_file(one: RawFd, number: &Number) -> bool {
+    number.file().is_some() && identity(one) == number.file()
 }

@@ -8,7 +8,16 @@ use crate::errno::{Answer, Errno};
 /// Hosts give out the lowest free number, from 3 on.
 const FIRST: c_int = 0x4000_0000;
 
-pub(super) struct Place;
+pub(super) struct Place(c_int);
+
+/// A number that sets are asked about.
+pub(super) struct Number(c_int);
+
+impl Number {
+    pub(super) fn new(number: c_int) -> Number {
+        Number(number)
+    }
+}
 
 impl Place {
     /// The lowest one that is free, as for descriptors.
@@ -24,16 +33,12 @@ impl Place {
             }
             number = number.checked_add(1).ok_or(Errno(libc::EMFILE))?;
         }
-        Ok((number, Place))
+        Ok((number, Place(number)))
     }
 
     /// Nobody but us closes these, and there is no dup.
-    pub(super) fn is(&self, _kind: &Kind, _number: c_int) -> bool {
-        true
-    }
-
-    pub(super) fn is_duplicated_by(&self, _kind: &Kind, _number: c_int) -> bool {
-        false
+    pub(super) fn is(&self, _kind: &Kind, number: &Number) -> bool {
+        number.0 == self.0
     }
 
     pub(super) fn is_placeholder(&self) -> bool {
@@ -44,4 +49,9 @@ impl Place {
 pub(super) fn is_open(number: c_int) -> bool {
     // SAFETY: fd_fdstat_get only looks; any number may be asked about.
     number >= 0 && unsafe { wasi::fd_fdstat_get(number as wasi::Fd) }.is_ok()
+}
+
+/// No number is another one's duplicate.
+pub(super) fn open_numbers() -> Vec<c_int> {
+    Vec::new()
 }
