@@ -251,8 +251,9 @@ impl State {
         most: usize,
         first: usize,
     ) {
+        // What a look found closed is there already, and takes nobody's place.
         let begin = out.len();
-        let mut room = most.saturating_sub(begin);
+        let mut room = most;
         // Too much for the buffer: begin after what was told last.
         let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;

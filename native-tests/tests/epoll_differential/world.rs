@@ -10,7 +10,7 @@ use readiness::{Epoll, EpollEvent, EpollFlags, os_error};
 use crate::sources::{Done, Kind, NotApplicable, Source, check, poll};
 use crate::table::{MODES, Table};
 
-pub const SLOTS: u8 = 8;
+pub const SLOTS: u8 = 6;
 
 /// One step of a sequence. `set` 0 is the outermost set, others are the sets in
 /// slots; where there is none, the outermost.
@@ -35,6 +35,11 @@ pub enum Op {
         slot: u8,
     },
     Wait {
+        set: u8,
+        most: u8,
+    },
+    /// A wait that goes to sleep if there is nothing.
+    Sleep {
         set: u8,
         most: u8,
     },
@@ -83,6 +88,8 @@ pub enum Op {
 
 const ET: u32 = 1 << 31;
 const ONESHOT: u32 = 1 << 30;
+/// How long ours sleeps for what the kernel's epoll says is not there.
+const NAP: Duration = Duration::from_micros(200);
 const UNASKED: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 
 /// Both epolls, and what is registered with them.
@@ -210,7 +217,8 @@ impl<'a> World<'a> {
             Op::Add { set, slot, flags } => self.control("add", set, at(slot), flags)?,
             Op::Modify { set, slot, flags } => self.control("modify", set, at(slot), flags)?,
             Op::Delete { set, slot } => self.control("delete", set, at(slot), 0)?,
-            Op::Wait { set, most } => self.wait(self.which(set), most.into())?,
+            Op::Wait { set, most } => self.wait(self.which(set), most.into(), Duration::ZERO)?,
+            Op::Sleep { set, most } => self.wait(self.which(set), most.into(), NAP)?,
             Op::Put { slot } => self.act("put", at(slot), Source::put),
             Op::Take { slot, all } => self.act("take", at(slot), |source| source.take(all)),
             Op::Fill { slot } => self.act("fill", at(slot), Source::fill),
@@ -441,7 +449,7 @@ impl<'a> World<'a> {
                 .is_some_and(|inner| inner.registered.values().any(|one| self.is_edge(one)))
     }
 
-    fn wait(&mut self, which: Option<usize>, most: usize) -> Found<()> {
+    fn wait(&mut self, which: Option<usize>, most: usize, nap: Duration) -> Found<()> {
         let pair = self.pair(which);
         if most == 0 {
             let (kernel, ours) = (pair.kernel_wait(0), pair.our_wait(0, Duration::ZERO));
@@ -461,9 +469,7 @@ impl<'a> World<'a> {
         }
         let before = Instant::now();
         for count in counts {
-            let told = pair
-                .our_wait(most, Duration::ZERO)
-                .map_err(|errno| format!("ours: errno {errno}"))?;
+            let told = pair.our_wait(most, nap).map_err(|errno| format!("ours: errno {errno}"))?;
             if exact && count != told.len() {
                 return Err(format!("{count} in a buffer for {most}, ours {}", told.len()));
             }
