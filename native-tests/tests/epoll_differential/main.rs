@@ -75,7 +75,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(set, slot, flags)| Op::Modify { set, slot, flags }),
         5 => (set(), slot()).prop_map(|(set, slot)| Op::Delete { set, slot }),
         20 => (set(), 0..12u8).prop_map(|(set, most)| Op::Wait { set, most }),
-        6 => (set(), 1..12u8).prop_map(|(set, most)| Op::Sleep { set, most }),
+        6 => (set(), 1..12u8, prop::bool::weighted(0.1))
+            .prop_map(|(set, most, long)| Op::Sleep { set, most, long }),
         10 => slot().prop_map(|slot| Op::Put { slot }),
         7 => (slot(), any::<bool>()).prop_map(|(slot, all)| Op::Take { slot, all }),
         3 => slot().prop_map(|slot| Op::Fill { slot }),

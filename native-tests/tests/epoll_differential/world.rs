@@ -42,6 +42,7 @@ pub enum Op {
     Sleep {
         set: u8,
         most: u8,
+        long: bool,
     },
     Put {
         slot: u8,
@@ -86,10 +87,14 @@ pub enum Op {
     },
 }
 
+/// The bits of an event's data below its stamp.
+const STAMP: u32 = 32;
 const ET: u32 = 1 << 31;
 const ONESHOT: u32 = 1 << 30;
 /// How long ours sleeps for what the kernel's epoll says is not there.
 const NAP: Duration = Duration::from_micros(200);
+/// And so long that it is seen whether it sleeps.
+const SLEEP: Duration = Duration::from_millis(5);
 const UNASKED: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 
 /// Both epolls, and what is registered with them.
@@ -102,6 +107,8 @@ struct Pair {
 struct Registered {
     slot: usize,
     flags: u32,
+    /// Of the last add or modify: it is part of the data.
+    stamp: u64,
     /// The kernel told an edge that ours has not told yet.
     owed: bool,
     /// Ours, one-shot, was told before the kernel's.
@@ -129,6 +136,8 @@ pub struct World<'a> {
     outermost: Pair,
     slots: Vec<Slot>,
     serial: u64,
+    /// Counts adds and modifies.
+    stamp: u64,
     table: &'a mut Table,
 }
 
@@ -163,12 +172,26 @@ impl Pair {
 
     fn our_wait(&self, most: usize, wait: Duration) -> Result<Vec<(u64, u32)>, i32> {
         let mut events = vec![EpollEvent::default(); most];
+        let before = processor_time();
         let count = self
             .ours
             .wait(&mut events, Some(wait))
             .map_err(|error| os_error(&error).unwrap_or(-1))?;
+        // Of a sleep of which nothing came; an edge may have been looked at anew.
+        if wait == SLEEP && count == 0 {
+            let busy = processor_time() - before;
+            assert!(busy < wait / 2, "it was busy for {busy:?} of {wait:?}");
+        }
         Ok(events[..count].iter().map(|event| (event.data(), event.flags().bits())).collect())
     }
+}
+
+/// How long this thread has run.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: there is room for the time.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }).unwrap();
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn errno(answer: io::Result<()>) -> i32 {
@@ -195,7 +218,8 @@ impl<'a> World<'a> {
             family: 0,
             serial: 0,
         };
-        World { outermost: Pair::new(), slots: (0..SLOTS).map(slot).collect(), serial: 0, table }
+        let slots = (0..SLOTS).map(slot).collect();
+        World { outermost: Pair::new(), slots, serial: 0, stamp: 0, table }
     }
 
     /// Runs a sequence; what differs is said.
@@ -218,7 +242,10 @@ impl<'a> World<'a> {
             Op::Modify { set, slot, flags } => self.control("modify", set, at(slot), flags)?,
             Op::Delete { set, slot } => self.control("delete", set, at(slot), 0)?,
             Op::Wait { set, most } => self.wait(self.which(set), most.into(), Duration::ZERO)?,
-            Op::Sleep { set, most } => self.wait(self.which(set), most.into(), NAP)?,
+            Op::Sleep { set, most, long } => {
+                let nap = if long { SLEEP } else { NAP };
+                self.wait(self.which(set), most.into(), nap)?;
+            }
             Op::Put { slot } => self.act("put", at(slot), Source::put),
             Op::Take { slot, all } => self.act("take", at(slot), |source| source.take(all)),
             Op::Fill { slot } => self.act("fill", at(slot), Source::fill),
@@ -397,21 +424,24 @@ impl<'a> World<'a> {
             }
         }
         let tag = self.tag(slot);
+        self.stamp += 1;
+        let stamp = self.stamp;
+        let data = stamp << STAMP | tag;
         let operation = match name {
             "add" => libc::EPOLL_CTL_ADD,
             "modify" => libc::EPOLL_CTL_MOD,
             _ => libc::EPOLL_CTL_DEL,
         };
         let pair = self.pair(which);
-        let kernel = pair.kernel_control(operation, number, flags, tag);
+        let kernel = pair.kernel_control(operation, number, flags, data);
         let with = EpollFlags::from_bits_retain(flags);
         let ours = &pair.ours;
         let ours = errno(match (&self.slots[slot].set, name) {
-            (Some(inner), "add") => ours.register_with_data(&inner.ours, with, tag),
-            (Some(inner), "modify") => ours.modify_with_data(&inner.ours, with, tag),
+            (Some(inner), "add") => ours.register_with_data(&inner.ours, with, data),
+            (Some(inner), "modify") => ours.modify_with_data(&inner.ours, with, data),
             (Some(inner), _) => ours.unregister(&inner.ours),
-            (None, "add") => ours.register_with_data(&borrow(number), with, tag),
-            (None, "modify") => ours.modify_with_data(&borrow(number), with, tag),
+            (None, "add") => ours.register_with_data(&borrow(number), with, data),
+            (None, "modify") => ours.modify_with_data(&borrow(number), with, data),
             (None, _) => ours.unregister(&borrow(number)),
         });
         if kernel != ours {
@@ -426,6 +456,7 @@ impl<'a> World<'a> {
                 let new = Registered {
                     slot,
                     flags,
+                    stamp,
                     owed: false,
                     spent: false,
                     excused: true,
@@ -465,7 +496,7 @@ impl<'a> World<'a> {
         for _ in 0..rounds {
             let told = pair.kernel_wait(most).map_err(|errno| format!("errno {errno}"))?;
             counts.push(told.len());
-            all[0].extend(told);
+            all[0].extend(self.by_tag(which, told)?);
         }
         let before = Instant::now();
         for count in counts {
@@ -473,10 +504,26 @@ impl<'a> World<'a> {
             if exact && count != told.len() {
                 return Err(format!("{count} in a buffer for {most}, ours {}", told.len()));
             }
-            all[1].extend(told);
+            all[1].extend(self.by_tag(which, told)?);
         }
         let [kernel, ours] = all;
         self.compare(which, &kernel, &ours, before)
+    }
+
+    /// Events by the sources' tags, if their data are those of the last add or modify.
+    fn by_tag(&self, which: Option<usize>, told: Vec<(u64, u32)>) -> Found<Vec<(u64, u32)>> {
+        let registered = &self.pair(which).registered;
+        let strip = |(data, flags)| {
+            let (tag, stamp) = (data & !(!0 << STAMP), data >> STAMP);
+            match registered.get(&tag) {
+                None => Err(format!("{flags:#x} for {tag:#x}, which is not registered")),
+                Some(one) if one.stamp != stamp => {
+                    Err(format!("data {data:#x}, the last were {:#x}", one.stamp))
+                }
+                Some(_) => Ok((tag, flags)),
+            }
+        };
+        told.into_iter().map(strip).collect()
     }
 
     fn compare(
@@ -486,11 +533,6 @@ impl<'a> World<'a> {
         ours: &BTreeMap<u64, u32>,
         before: Instant,
     ) -> Found<()> {
-        for (tag, flags) in kernel.iter().chain(ours) {
-            if !self.pair(which).registered.contains_key(tag) {
-                return Err(format!("{flags:#x} for {tag:#x}, which is not registered"));
-            }
-        }
         let tags: Vec<u64> = self.pair(which).registered.keys().copied().collect();
         for tag in tags {
             let (kernel, ours) = (kernel.get(&tag), ours.get(&tag));
@@ -560,7 +602,8 @@ impl<'a> World<'a> {
                 let told = pair
                     .our_wait(64, Duration::from_millis(1))
                     .map_err(|errno| format!("ours: errno {errno}"))?;
-                for (tag, _) in told {
+                for (data, _) in told {
+                    let tag = data & !(!0 << STAMP);
                     if let Some(registered) = pair.registered.get_mut(&tag) {
                         registered.told(before);
                     }
