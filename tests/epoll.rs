@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use readiness::{
-    AsSource, Epoll, EpollCreate, EpollEvent, EpollFlags, Events, Interest, Mode, Poll, PollFlags,
-    Selector, Source, os_error, select,
+    AsSource, Epoll, EpollCreate, EpollEvent, EpollFlags, Events, Filter, Interest, Kevent, Kqueue,
+    Mode, Poll, PollFlags, Selector, Source, os_error, select,
 };
 
 /// The kernel's, which has edges and descriptors of its own.
@@ -273,6 +273,101 @@ fn an_epoll_is_a_source_for_every_front_end() {
     assert!(select([&inner], [], [], NOW).unwrap().is_empty());
     assert_eq!(poll.poll(NOW).unwrap().count(), 0);
     assert_eq!(selector.wait(&mut events, NOW).unwrap(), 0);
+}
+
+#[test]
+fn an_epoll_is_a_source_for_a_kqueue_and_a_kqueue_for_an_epoll() {
+    if cfg!(readiness_fake_kevent) {
+        // There a set is a descriptor of the fake kernel's, and the kqueue is not.
+        return;
+    }
+    let [one, other] = writable();
+    let inner = Epoll::new().unwrap();
+    let kqueue = Kqueue::new().unwrap();
+    let outer = Epoll::new().unwrap();
+    let look = |timeout| {
+        let mut events = [Kevent::default(); 4];
+        let n = kqueue.control(&[], &mut events, timeout).unwrap();
+        events[..n].to_vec()
+    };
+    let read = Kevent::new(&inner, Filter::Read).with_udata(3);
+    assert_eq!(kqueue.control(&[read], &mut [], NOW).unwrap(), 0);
+    outer.register_with_data(&kqueue, EpollFlags::IN, 9).unwrap();
+    assert_eq!(look(Some(Duration::from_millis(5))), []);
+    assert_eq!(wait(&outer, Some(Duration::from_millis(5))), []);
+
+    inner.register(&one, EpollFlags::OUT).unwrap();
+    inner.register(&other, EpollFlags::OUT).unwrap();
+    for _ in 0..2 {
+        let events = look(SOON);
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].ident, events[0].udata), (read.ident, 3));
+        assert!(events[0].data >= 1, "{events:?}");
+        assert_eq!(data(&wait(&outer, SOON)), [9]);
+    }
+    assert_eq!(wait(&inner, NOW).len(), 2, "looking took nothing away");
+
+    // It tells what is left, and ends with its owner.
+    inner.unregister(&one).unwrap();
+    assert_eq!(look(SOON).len(), 1);
+    inner.unregister(&other).unwrap();
+    assert_eq!(look(Some(Duration::from_millis(5))), []);
+    assert_eq!(wait(&outer, NOW), []);
+    inner.register(&one, EpollFlags::OUT | EpollFlags::ONESHOT).unwrap();
+    assert_eq!(look(SOON).len(), 1);
+    assert_eq!(wait(&inner, SOON).len(), 1);
+    assert_eq!(look(NOW), []);
+    inner.modify(&one, EpollFlags::OUT).unwrap();
+    assert_eq!(look(SOON).len(), 1);
+    inner.close().unwrap();
+    assert_eq!(look(Some(Duration::from_millis(5))), []);
+    assert_eq!(wait(&outer, NOW), []);
+}
+
+/// A set is told as any source is: at each look, when it becomes ready, once.
+#[test]
+fn a_selector_and_an_epoll_tell_a_set_in_every_mode() {
+    let [one, _other] = writable();
+    for mode in [Mode::Level, Mode::Edge, Mode::OneShot, Mode::EdgeOneShot] {
+        let inner = Epoll::new().unwrap();
+        let selector = Selector::new().unwrap();
+        selector.register(&inner, 5, Interest::READ, mode).unwrap();
+        let outer = Epoll::new().unwrap();
+        let flags = EpollFlags::IN
+            | match mode {
+                Mode::Level => EpollFlags::empty(),
+                Mode::Edge => EpollFlags::ET,
+                Mode::OneShot => EpollFlags::ONESHOT,
+                Mode::EdgeOneShot => EpollFlags::ET | EpollFlags::ONESHOT,
+            };
+        outer.register(&inner, flags).unwrap();
+        let mut events = Events::with_capacity(4);
+        let mut look = |timeout| {
+            let told = selector.wait(&mut events, timeout).unwrap();
+            assert_eq!(wait(&outer, timeout).len(), told, "{mode:?}");
+            told
+        };
+        assert_eq!(look(NOW), 0, "{mode:?}");
+        inner.register(&one, EpollFlags::OUT).unwrap();
+        assert_eq!(look(SOON), 1, "{mode:?}");
+        match mode {
+            Mode::Level => assert_eq!(look(SOON), 1),
+            // Later, once more, where edges are emulated.
+            Mode::Edge => {}
+            Mode::OneShot | Mode::EdgeOneShot => {
+                assert_eq!(look(Some(Duration::from_millis(5))), 0, "{mode:?}");
+                selector.modify(&inner, 5, Interest::READ, mode).unwrap();
+                outer.modify(&inner, flags).unwrap();
+                assert_eq!(look(SOON), 1, "{mode:?}");
+            }
+        }
+        // Not ready, and ready again.
+        inner.unregister(&one).unwrap();
+        assert_eq!(look(NOW), 0, "{mode:?}");
+        inner.register(&one, EpollFlags::OUT).unwrap();
+        let again = matches!(mode, Mode::Level | Mode::Edge);
+        assert_eq!(look(if again { SOON } else { NOW }), usize::from(again), "{mode:?}");
+    }
 }
 
 #[test]

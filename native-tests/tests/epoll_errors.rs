@@ -13,9 +13,6 @@ use std::time::Duration;
 
 use readiness::{AsSource, Epoll, EpollEvent, EpollFlags, Source, os_error};
 
-/// Over the kernel's sets ours cannot see that a descriptor is a set's.
-const OVER_EPOLL: bool = cfg!(readiness_emulated_epoll);
-
 const EXCLUSIVE: u32 = 1 << 28;
 
 /// What is asked for: each bit there is and each there is not, by itself and beside
@@ -167,11 +164,6 @@ fn each_mistake_gives_the_kernels_error_and_the_first_of_several_wins() {
         for (name, target) in &targets {
             for operation in OPERATIONS {
                 for flags in flags() {
-                    let set = matches!(target, Target::Set(_));
-                    let exclusive = (flags | before.unwrap_or(0)) & EXCLUSIVE != 0;
-                    if OVER_EPOLL && set && exclusive {
-                        continue;
-                    }
                     let case = format!("{before:x?}, then {operation} of {name}, {flags:#x}");
                     let mut registered = false;
                     if let Some(before) = before {

@@ -293,6 +293,8 @@ cfg_if::cfg_if! {
     ))] {
         pub(crate) mod kqueue;
         pub(crate) use kqueue::is_set;
+    } else if #[cfg(readiness_emulated_epoll)] {
+        pub(crate) use epoll::is_set;
     } else {
         /// Whether a source of the host is an emulated set: none is.
         #[allow(dead_code, reason = "where the kernel has epoll")]

@@ -26,9 +26,6 @@ use world::{Op, SLOTS, World};
 /// The emulation is what is compared.
 const EMULATED: bool = cfg!(any(readiness_backend = "poll", readiness_emulated_epoll));
 
-/// Over the kernel's, whose sets have descriptors that look like any.
-const OVER_EPOLL: bool = cfg!(readiness_emulated_epoll);
-
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -77,6 +74,8 @@ fn op() -> impl Strategy<Value = Op> {
         20 => (set(), 0..12u8).prop_map(|(set, most)| Op::Wait { set, most }),
         6 => (set(), 1..12u8, prop::bool::weighted(0.1))
             .prop_map(|(set, most, long)| Op::Sleep { set, most, long }),
+        3 => (set(), slot(), prop::bool::weighted(0.3))
+            .prop_map(|(set, slot, close)| Op::Rouse { set, slot, close }),
         10 => slot().prop_map(|slot| Op::Put { slot }),
         7 => (slot(), any::<bool>()).prop_map(|(slot, all)| Op::Take { slot, all }),
         3 => slot().prop_map(|slot| Op::Fill { slot }),

@@ -191,9 +191,6 @@ fn is_impossible((kind, operation, flag, answer): Cell) -> Option<&'static str> 
         return Some("delete takes no flags");
     }
     let exclusive = flag == "EXCLUSIVE";
-    if exclusive && set && operation != "delete" && crate::OVER_EPOLL {
-        return Some("what is a set is not seen, and this is not tried");
-    }
     match answer {
         "ok" if file => Some("a file is refused first"),
         "ok" if exclusive && (operation == "modify" || set) => Some("EINVAL"),

@@ -44,6 +44,12 @@ pub enum Op {
         most: u8,
         long: bool,
     },
+    /// Something arrives, or a pipe's other end is closed, while ours sleeps.
+    Rouse {
+        set: u8,
+        slot: u8,
+        close: bool,
+    },
     Put {
         slot: u8,
     },
@@ -91,6 +97,8 @@ pub enum Op {
 const STAMP: u32 = 32;
 const ET: u32 = 1 << 31;
 const ONESHOT: u32 = 1 << 30;
+/// More events than there are.
+const ALL: usize = 64;
 /// How long ours sleeps for what the kernel's epoll says is not there.
 const NAP: Duration = Duration::from_micros(200);
 /// And so long that it is seen whether it sleeps.
@@ -109,6 +117,8 @@ struct Registered {
     flags: u32,
     /// Of the last add or modify: it is part of the data.
     stamp: u64,
+    /// Ours has told nothing since the last add or modify.
+    fresh: bool,
     /// The kernel told an edge that ours has not told yet.
     owed: bool,
     /// Ours, one-shot, was told before the kernel's.
@@ -246,6 +256,7 @@ impl<'a> World<'a> {
                 let nap = if long { SLEEP } else { NAP };
                 self.wait(self.which(set), most.into(), nap)?;
             }
+            Op::Rouse { set, slot, close } => self.rouse(self.which(set), at(slot), close)?,
             Op::Put { slot } => self.act("put", at(slot), Source::put),
             Op::Take { slot, all } => self.act("take", at(slot), |source| source.take(all)),
             Op::Fill { slot } => self.act("fill", at(slot), Source::fill),
@@ -411,9 +422,6 @@ impl<'a> World<'a> {
         // is told when he asks and not when it happens.
         let rdnorm_alone = kind == Kind::Set && flags & 0x41 == 0x40;
         let flags = if rdnorm_alone { flags | 1 } else { flags };
-        // That a descriptor is a set's is what ours cannot see.
-        let set = crate::OVER_EPOLL && kind == Kind::Set;
-        let flags = if set { flags & !(1 << 28) } else { flags };
         let open = self.slots[slot].source.is_some() || self.slots[slot].set.is_some();
         if !open {
             // Its number may be another one's by now, or there was none.
@@ -457,6 +465,7 @@ impl<'a> World<'a> {
                     slot,
                     flags,
                     stamp,
+                    fresh: true,
                     owed: false,
                     spent: false,
                     excused: true,
@@ -510,6 +519,45 @@ impl<'a> World<'a> {
         self.compare(which, &kernel, &ours, before)
     }
 
+    fn rouse(&mut self, which: Option<usize>, slot: usize, close: bool) -> Found<()> {
+        let (kind, family) = (self.slots[slot].kind, self.slots[slot].family);
+        let pipe = matches!(kind, Kind::PipeRead | Kind::PipeWrite);
+        if close && !pipe {
+            return Ok(());
+        }
+        self.wait(which, ALL, Duration::ZERO)?;
+        // A level would not let it sleep.
+        if self.pair(which).kernel_wait(ALL) != Ok(Vec::new()) {
+            return Ok(());
+        }
+        let Some(mut source) = self.slots[slot].source.take() else { return Ok(()) };
+        let pair = self.pair(which);
+        let before = Instant::now();
+        let (told, source, done) = std::thread::scope(|scope| {
+            let acts = scope.spawn(move || {
+                std::thread::sleep(NAP);
+                let done = if close { source.close_peer() } else { source.put() };
+                (source, done.is_ok())
+            });
+            let told = pair.our_wait(ALL, NAP * 20);
+            let (source, done) = acts.join().expect("it does not panic");
+            (told, source, done)
+        });
+        self.slots[slot].source = Some(source);
+        if done {
+            self.table.reached((kind, if close { "close peer" } else { "put" }, "none", "ok"));
+        }
+        self.excuse(family);
+        let failed = |errno| format!("errno {errno}");
+        let kernel = self.pair(which).kernel_wait(ALL).map_err(failed)?;
+        // It may have been roused before all was there.
+        let mut ours = told.map_err(failed)?;
+        ours.extend(self.pair(which).our_wait(ALL, Duration::ZERO).map_err(failed)?);
+        let kernel = self.by_tag(which, kernel)?.into_iter().collect();
+        let ours = self.by_tag(which, ours)?.into_iter().collect();
+        self.compare(which, &kernel, &ours, before)
+    }
+
     /// Events by the sources' tags, if their data are those of the last add or modify.
     fn by_tag(&self, which: Option<usize>, told: Vec<(u64, u32)>) -> Found<Vec<(u64, u32)>> {
         let registered = &self.pair(which).registered;
@@ -554,8 +602,13 @@ impl<'a> World<'a> {
                 (false, false) => {}
                 (true, true) => registered.told(before),
                 _ if !edge => return Err(said),
+                // What was just added or modified is told at once.
+                (true, false) if registered.fresh && kind != Kind::Set => {
+                    return Err(format!("{said}: late after an add or a modify"));
+                }
                 (true, false) => registered.owed |= !registered.spent,
                 (false, true) => {
+                    registered.fresh = false;
                     registered.spent |= registered.flags & ONESHOT != 0;
                     if registered.excused || registered.owed {
                         registered.told(before);
@@ -631,7 +684,7 @@ impl<'a> World<'a> {
 
 impl Registered {
     fn told(&mut self, since: Instant) {
-        (self.owed, self.excused, self.extra) = (false, false, 0);
+        (self.fresh, self.owed, self.excused, self.extra) = (false, false, false, 0);
         self.since = since;
     }
 }
