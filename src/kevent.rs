@@ -288,16 +288,17 @@ bitflags! {
         #[doc(alias = "NOTE_REVOKE")]
         #[doc(alias = "KQ_NOTE_REVOKE")]
         const REVOKE = host::NOTE_REVOKE;
-        /// `Vnode`: the file was opened (FreeBSD, Linux).
+        /// `Vnode`: the file was opened (FreeBSD, NetBSD 10, Linux).
         #[doc(alias = "NOTE_OPEN")]
         const OPEN = host::NOTE_OPEN;
-        /// `Vnode`: a descriptor that could not write was closed (FreeBSD, Linux).
+        /// `Vnode`: a descriptor that could not write was closed (FreeBSD, NetBSD 10,
+        /// Linux).
         #[doc(alias = "NOTE_CLOSE")]
         const CLOSE = host::NOTE_CLOSE;
-        /// `Vnode`: a descriptor that could write was closed (FreeBSD, Linux).
+        /// `Vnode`: a descriptor that could write was closed (FreeBSD, NetBSD 10, Linux).
         #[doc(alias = "NOTE_CLOSE_WRITE")]
         const CLOSE_WRITE = host::NOTE_CLOSE_WRITE;
-        /// `Vnode`: the file was read (FreeBSD, Linux).
+        /// `Vnode`: the file was read (FreeBSD, NetBSD 10, Linux).
         #[doc(alias = "NOTE_READ")]
         const READ = host::NOTE_READ;
 

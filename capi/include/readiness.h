@@ -49,9 +49,20 @@ int readiness_epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
 			   const sigset_t *sigmask);
 
 int readiness_kqueue(void);
+#if defined(__NetBSD__)
+/* NetBSD 10 has a longer struct kevent than the one before, which the library calls. */
+static inline int readiness_kevent(int kq, const struct kevent *changelist,
+				   int nchanges, struct kevent *eventlist,
+				   int nevents, const struct timespec *timeout)
+{
+	return kevent(kq, changelist, (size_t)nchanges, eventlist,
+		      (size_t)nevents, timeout);
+}
+#else
 int readiness_kevent(int kq, const struct kevent *changelist, int nchanges,
 		     struct kevent *eventlist, int nevents,
 		     const struct timespec *timeout);
+#endif
 
 /*
  * close(2), of what epoll_create and kqueue returned and of any descriptor.

@@ -52,6 +52,8 @@ cfg_if::cfg_if! {
             Filter::Timer, Filter::User,
         ];
     } else if #[cfg(target_os = "netbsd")] {
+        // The structure is that of NetBSD 9: libc calls the kevent that takes it. (NetBSD
+        // 10 has a longer one, with ext, and a kevent of another version for it.)
         pub const EVFILT_USER: FilterInt = 8;
         pub const EVFILT_NETDEV: FilterInt = 0x40;
         pub const EV_FORCEONESHOT: FlagsInt = 0x400;

@@ -199,7 +199,7 @@ impl Queue {
                 // space in eventlist to hold the EV_ERROR event, then subsequent
                 // changes will not get processed."
                 self.signal(&state);
-                return if error == 0 || answers > 0 { Ok(answers as c_int) } else { Err(error) };
+                return if error == 0 { Ok(answers as c_int) } else { Err(error) };
             };
             *room = change.with_flags(KeventFlags::ERROR).with_data(error.into());
             answers += 1;

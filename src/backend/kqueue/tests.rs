@@ -183,6 +183,14 @@ fn an_error_without_room_ends_the_batch() {
     // What came before it was done, what came after it was not.
     let filters: Vec<_> = pending(&queue).iter().map(|event| event.filter).collect();
     assert_eq!(filters, [Filter::Write]);
+
+    // So does one for which other entries took the room.
+    let delete = event(&rx, Filter::Read, KeventFlags::DELETE);
+    let mut entry = [Kevent::default(); 1];
+    let changes = [delete, delete, event(&rx, Filter::Read, ADD)];
+    let error = queue.control(&changes, &mut entry, now()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(pending(&queue).len(), 1);
 }
 
 /// "This flag is useful for making bulk changes to a kqueue without draining any
