@@ -15,14 +15,22 @@ die() {
     exit 1
 }
 
-# Only one script at a time may build in the cache. The lock ends with the process.
+# Only one script at a time may build in the cache, with those that it calls. The lock ends with the
+# process, or with unlock_cache.
 lock_cache() {
+    [[ -z ${READINESS_CACHE_LOCKED-} ]] || return 0
     mkdir -p -- "$CACHE"
     exec 9>"$CACHE/lock"
     if command -v flock >/dev/null && ! flock -n 9; then
         say "waiting for another script that is filling $CACHE"
         flock 9
     fi
+    export READINESS_CACHE_LOCKED=$$
+}
+unlock_cache() {
+    [[ ${READINESS_CACHE_LOCKED-} == "$$" ]] || return 0
+    exec 9>&-
+    unset READINESS_CACHE_LOCKED
 }
 
 # Run quietly; show the output only when it went wrong.
