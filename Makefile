@@ -1,7 +1,6 @@
 # Every task a person runs. `make` alone lists them. What they install goes into the user's cache
 # (scripts/README.md) and is kept; nothing needs to be set up first but rustup, Python 3 and Node.
 
-SHELL = bash
 .DEFAULT_GOAL = help
 # -k style options are for make's own targets; each task here is one script or one command.
 .PHONY: help demo test lint bench soak capi capi-wasm targets doctor clean
@@ -15,7 +14,7 @@ demo: ## one program, natively and in WebAssembly, on live input; the traces sid
 	@scripts/demo-net
 
 test: ## every test on every target that this machine can run (or some: SUITES='native windows')
-	@scripts/test $(SUITES)
+	@python3 scripts/test $(SUITES)
 
 lint: ## format, clippy and documentation, on each backend and target, warnings being errors
 	@scripts/lint
