@@ -321,6 +321,14 @@ def test_a_wait_is_never_early(run, quirks, timeout):
         assert timeout <= took < timeout + 20
 
 
+@hosts(dict(clocks="early"))
+def test_what_becomes_ready_after_the_clock_s_event_is_told(run, quirks):
+    fds = {4: idle(), 5: readable(at=40 * MS)}
+    result = run(quirks, fds, "reg:4-5:IN", "poll:60", "unreg:4", "poll:0.5")
+    assert result.all("poll") == ["5=IN", "5=IN"]
+    assert 30 <= result.took("poll")[0] < 60
+
+
 @hosts(*CLOCKS)
 def test_the_clock_does_not_end_a_wait_for_ever(run, quirks):
     fds = {4: idle(), 5: readable(at=500 * MS)}

@@ -32,6 +32,9 @@ pub(super) const TRIED_CLOSED: u16 = 256;
 /// It was asked whether standard output is ready at once.
 pub(super) const TRIED_AT_ONCE: u16 = 512;
 
+/// Standard input was asked for the first time.
+pub(super) const STDIN_STARTED: u16 = 2048;
+
 static SEEN: AtomicU16 = AtomicU16::new(0);
 
 /// Whether all of these were seen.

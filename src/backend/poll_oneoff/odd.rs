@@ -28,8 +28,15 @@ use crate::source::RawSource;
 use crate::timeout::Signals;
 
 /// Standard input is read by a thread of its own, on some hosts: the time that it
-/// gets for that.
+/// gets for that; and the first time, when that thread has to be started.
 const READING: Duration = Duration::from_millis(5);
+const STARTING: Duration = Duration::from_millis(20);
+
+fn reading() -> Duration {
+    let first = !known::all(known::STDIN_STARTED);
+    known::learn(known::STDIN_STARTED);
+    if first { STARTING } else { READING }
+}
 
 /// The shortest wait in which a host of whole milliseconds looks at its sources
 /// first: it cuts off the time that is asked and the time that it is.
@@ -221,7 +228,11 @@ impl OneoffList {
     /// A short wait found nothing. To be sure of it, some hosts need a little time.
     #[cold]
     pub(super) fn ask_again(&mut self) {
-        let time = if self.fresh { READING } else { shortest() };
+        let time = match self.fresh {
+            true if self.asks_stdin() => reading(),
+            true => READING,
+            false => shortest(),
+        };
         if time.is_zero() {
             return;
         }
@@ -237,6 +248,11 @@ impl OneoffList {
             }
             // The process may have stood still, and the clock have been first.
         }
+    }
+
+    fn asks_stdin(&self) -> bool {
+        let stdin = self.index.get(RawSource::Fd(0));
+        stdin.is_some_and(|at| self.descriptors[at as usize].at[READ] != NOWHERE)
     }
 
     /// Another source is ready. Standard input might be, and not know it yet.
@@ -255,7 +271,7 @@ impl OneoffList {
             return;
         }
         known::learn(known::STDIN_ASKED);
-        let asked = [host::subscription(0, at, READ), host::clock(READING)];
+        let asked = [host::subscription(0, at, READ), host::clock(reading())];
         if let Ok(told) = host::poll(&asked, &mut self.events) {
             self.gather(told);
         }
