@@ -57,7 +57,7 @@ const POLLABLES: usize = 3 << 30;
 pub(crate) fn of(raw: RawSource) -> usize {
     match raw {
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-        RawSource::Socket(name) => SOCKETS + name as usize,
+        RawSource::Socket(name) => SOCKETS + name as usize % (POLLABLES - SOCKETS),
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
         RawSource::Pollable(handle) => POLLABLES + handle as usize,
         raw => raw.number() as usize,

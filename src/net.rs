@@ -34,6 +34,7 @@
 //! | how much of its buffer is free | `OUT` when the last write (64 KiB at most) is with the system |
 //! | that closing with unread data resets the connection | what was read ahead counts as read: the peer sees an end of file |
 //! | sending on after the program has ended | what the peer has no room for is lost; [`flush`](std::io::Write::flush) of a blocking stream waits for it |
+//! | in jco (preview2-shim 0.26), one half of a connection | [`shutdown`](TcpStream::shutdown) of either half ends both |
 //! | a failed datagram's error (`ECONNREFUSED` of UDP) | some hosts tell it, others do not |
 //! | names | addresses only: [`ToSocketAddrs`] of std resolves none there |
 //!

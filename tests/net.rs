@@ -8,7 +8,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use readiness::net::{self, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use readiness::{AsSource, Events, Interest, Mode, Poll, PollFlags, Selector, select};
+use readiness::{
+    AsSource, Epoll, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll, PollFlags,
+    Selector, select,
+};
 
 /// The host tells hang-ups and errors.
 const TELLS_ENDS: bool =
@@ -289,6 +292,61 @@ fn a_reset_is_an_error_that_is_told_once() {
     assert_becomes(&client, ALL, ALL | HUP);
     assert_eq!((&client).read(&mut [0; 8]).unwrap(), 0);
     assert_eq!((&client).write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn every_front_end_takes_sockets() {
+    let (listener, address) = listener();
+    let (idle, (client, server)) = (pair(), pair());
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sources: [&dyn AsSource; 4] = [&listener, &idle.0, &server, &udp];
+    let _connection = net::start_connect(&address).unwrap();
+    send(&client, b"x");
+    udp.send_to(b"x", udp.local_addr().unwrap()).unwrap();
+    let mut ready: Vec<_> = [sources[0], sources[2], sources[3]].map(AsSource::raw_source).into();
+    ready.sort();
+
+    let begin = Instant::now();
+    let all_ready = |mut see: Box<dyn FnMut() -> Vec<readiness::RawSource> + '_>| loop {
+        let mut seen = see();
+        seen.sort();
+        if seen == ready {
+            break;
+        }
+        assert!(!seen.contains(&sources[1].raw_source()), "it is idle");
+        assert!(begin.elapsed() < SOON.unwrap() * 3, "{seen:?}");
+    };
+    let raw = |at: usize| sources[at].raw_source();
+    all_ready(Box::new(|| {
+        let found = select(sources, [], [], SOON).unwrap().read;
+        found.iter().map(|source| source.raw_source()).collect()
+    }));
+    let mut poll = Poll::new();
+    let epoll = Epoll::new().unwrap();
+    let selector = Selector::new().unwrap();
+    let kqueue = Kqueue::new().unwrap();
+    for (at, source) in sources.iter().enumerate() {
+        poll.register(source, IN).unwrap();
+        epoll.register_with_data(source, EpollFlags::IN, at as u64).unwrap();
+        selector.register(source, at as u64, Interest::READ, Mode::Level).unwrap();
+        let change = Kevent::new(source, Filter::Read).with_udata(at);
+        kqueue.control(&[change], &mut [], SOON).unwrap();
+    }
+    all_ready(Box::new(|| poll.poll(SOON).unwrap().map(|event| event.source).collect()));
+    all_ready(Box::new(|| {
+        let found = epoll.poll(SOON, None).unwrap();
+        found.iter().map(|event| raw(event.data() as usize)).collect()
+    }));
+    let mut events = Events::with_capacity(8);
+    all_ready(Box::new(|| {
+        selector.wait(&mut events, SOON).unwrap();
+        events.iter().map(|event| raw(event.token() as usize)).collect()
+    }));
+    let mut found = [Kevent::default(); 8];
+    all_ready(Box::new(|| {
+        let count = kqueue.control(&[], &mut found, SOON).unwrap();
+        found[..count].iter().map(|event| raw(event.udata)).collect()
+    }));
 }
 
 #[test]
