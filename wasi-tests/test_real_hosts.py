@@ -9,23 +9,29 @@ import pytest
 from conftest import ROOT
 from host import BADF, Run
 
-HOSTS = ["wasmtime", "node"]
+# As a core module of WASI 0.1, and as a component of WASI 0.2.
+HOSTS = ["wasmtime", "node", "wasmtime 0.2", "jco"]
 
 
 @pytest.fixture(params=HOSTS)
-def start(request, program, tmp_path):
+def start(request, tmp_path):
     """Starts the program; its standard input is a pipe unless it is told otherwise."""
-    if request.param == "node" and not shutil.which("node"):
+    if request.param in ("node", "jco") and not shutil.which("node"):
         pytest.skip("there is no command node")
+    if request.param == "jco" and subprocess.run([ROOT / "scripts/run-jco", "--setup"]).returncode:
+        pytest.skip("jco cannot be installed")
+    built = "component" if request.param in ("wasmtime 0.2", "jco") else "program"
+    program = request.getfixturevalue(built)
 
     def start(*commands, stdin=subprocess.PIPE):
-        command = [ROOT / f"scripts/run-{request.param}", program, *commands]
+        command = [*start.command, *commands]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, cwd=tmp_path, stdin=stdin, stdout=pipe, stderr=pipe, text=True
         )
 
     start.host = request.param
+    start.command = [ROOT / f"scripts/run-{request.param.split()[0]}", program]
     return start
 
 
@@ -80,7 +86,9 @@ def test_a_descriptor_that_was_closed(run, idle, tmp_path):
     (fd,) = idle("open:file").all("open")
     result = idle("open:file", f"reg:{fd},0:IN", "reg:1:OUT", "poll:none", f"close:{fd}", "poll:none", "poll:0")
     assert result.all("poll") == [f"{fd}=IN 1=OUT", f"{fd}=NVAL 1=OUT", f"{fd}=NVAL 1=OUT"]
-    if run.host != "node":  # which ends with a failed assertion of its own when 0 is closed
+    # Node ends with a failed assertion of its own when 0 is closed. In jco standard input is one
+    # resource, whoever asked for it: it ends the program that closes it and has a pollable of it.
+    if run.host not in ("node", "jco"):
         result = run("reg:0:IN", "reg:1:OUT", "poll:none", "close:0", "poll:none", "poll:0", stdin="x")
         assert result.all("poll") == ["0=IN 1=OUT", "0=NVAL 1=OUT", "0=NVAL 1=OUT"]
 
@@ -108,9 +116,9 @@ def test_redirected_standard_input_is_ready(run, tmp_path, stdin, timeout):
 
 
 @pytest.mark.parametrize("timeout", ["0", "100", "none"])
-def test_a_closed_standard_input_is_ready(start, program, tmp_path, timeout):
+def test_a_closed_standard_input_is_ready(start, tmp_path, timeout):
     # The runners give the program an empty one then: what matters is that nothing hangs or fails.
-    command = [ROOT / f"scripts/run-{start.host}", program, "reg:0:IN", f"poll:{timeout}", "read:0"]
+    command = [*start.command, "reg:0:IN", f"poll:{timeout}", "read:0"]
     closed = subprocess.run(
         ["sh", "-c", 'exec "$@" <&-', "sh", *command], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=60
     )
@@ -226,5 +234,6 @@ def test_a_thousand_waits_do_not_grow_the_memory(idle, tmp_path):
         f"selects:1000:0,{fd}:1::10", "sreg:0:IN", "sreg:1:OUT", "sloop:1000:10",
     )  # fmt: skip
     first, *told = result.all("loop") + result.all("selects") + result.all("sloop")
-    assert all(" allocations 0 " in line for line in told)
+    if idle.host in ("wasmtime", "node"):  # WASI 0.2 answers a wait with a list that it allocates
+        assert all(" allocations 0 " in line for line in told)
     assert len({line.split()[-1] for line in [first, *told]}) == 1

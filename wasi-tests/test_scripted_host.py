@@ -255,7 +255,7 @@ def test_a_descriptor_several_times_reports_each_time(run, quirks, timeout):
 # ---- time
 
 
-ZEROS = [{}, dict(grain=MS), dict(grain=MS, stalls=3), dict(zero="forever"), dict(waits="clock", clocks="all")]
+ZEROS = [{}, dict(grain=MS), dict(grain=MS, stalls=3), dict(grain=MS, stalls=3, waits="all", both=False), dict(zero="forever"), dict(waits="clock", clocks="all")]
 
 
 @hosts(*ZEROS)

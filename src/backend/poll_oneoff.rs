@@ -21,6 +21,7 @@ mod known;
 mod odd;
 
 use host::{Errno, Event, READ, Subscription, WRITE};
+use odd::OFTEN;
 
 /// The error of a call on a descriptor that is not open: `EBADF`.
 pub(crate) const NOT_OPEN: i32 = wasi::ERRNO_BADF.raw() as i32;
@@ -308,11 +309,11 @@ impl List for OneoffList {
                 deadline.refresh();
                 continue;
             }
-            let short = told == 0 && OneoffList::is_short(left);
-            if short && (left == Some(Duration::ZERO) || deadline.passed()) {
+            let short = OneoffList::is_short(left);
+            if short && told == 0 && (left == Some(Duration::ZERO) || deadline.passed()) {
                 self.ask_again();
             }
-            self.ask_second();
+            self.ask_second(if short { OFTEN } else { 1 });
             if !self.ready.is_empty() {
                 self.ask_stdin();
                 break;

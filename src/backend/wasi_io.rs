@@ -132,6 +132,8 @@ pub(crate) struct PollableList {
     timer: Option<(Instant, HostPollable)>,
     ready: Bits,
     descriptors: descriptor::Descriptors,
+    /// Standard input's index, if this wait asks for it and it was not ready yet.
+    stdin: Option<usize>,
 }
 
 struct Slot {
@@ -234,6 +236,7 @@ impl List for PollableList {
 
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         let mut deadline = until.deadline;
+        let short = deadline.left().is_some_and(|left| left < descriptor::STARTING);
         self.ready.clear(self.slots.len());
         if self.stale {
             self.keep();
@@ -243,8 +246,12 @@ impl List for PollableList {
             #[cfg(all(feature = "net", target_env = "p1"))]
             socket::sweep(&mut |pollable| self.ask(pollable, NOBODY, Side::Output));
             let done = self.wait_once(&mut deadline);
+            let over = deadline.left().is_some() && deadline.passed();
+            if self.ready.count > 0 || short && over {
+                self.ask_stdin();
+            }
             self.forget(self.kept);
-            if done? || self.ready.count > 0 || deadline.left().is_some() && deadline.passed() {
+            if done? || self.ready.count > 0 || over {
                 return Ok(self.ready.count);
             }
         }
@@ -314,6 +321,7 @@ impl PollableList {
 
     /// What is known of descriptors and sockets already, and what has to be asked.
     fn look_at_others(&mut self) {
+        self.stdin = None;
         if self.others.is_empty() {
             return;
         }
@@ -327,7 +335,12 @@ impl PollableList {
                     let fd = *fd;
                     match descriptor::look(fd, want) {
                         descriptor::Look::Known(flags) => self.found(slot, flags),
-                        descriptor::Look::Ask(pollable, side) => self.ask(pollable, slot, side),
+                        descriptor::Look::Ask(pollable, side) => {
+                            if fd == 0 {
+                                self.stdin = Some(self.asked.len());
+                            }
+                            self.ask(pollable, slot, side);
+                        }
                         descriptor::Look::Libc => self.descriptors.push(fd, want, slot),
                         descriptor::Look::Never => {}
                     }
@@ -386,16 +399,43 @@ impl PollableList {
                 self.ready.insert(slot as usize);
                 continue;
             }
-            let Some(Slot { source, want, .. }) = self.slots.get(slot as usize) else { continue };
-            let flags = match source {
-                Some(Held::NetSocket(socket)) => socket.look(*want, side),
-                _ => match side {
-                    Side::State => EITHER,
-                    Side::Input => PollFlags::IN,
-                    Side::Output => PollFlags::OUT,
-                },
-            };
-            self.found(slot, flags);
+            self.told(slot, side);
+        }
+    }
+
+    /// The host says that one side of a socket or a descriptor is ready.
+    fn told(&mut self, slot: u32, side: Side) {
+        let Some(Slot { source, want, .. }) = self.slots.get(slot as usize) else { return };
+        let flags = match source {
+            Some(Held::NetSocket(socket)) => socket.look(*want, side),
+            _ => match side {
+                Side::State => EITHER,
+                Side::Input => {
+                    descriptor::stdin_was_ready();
+                    self.stdin = None;
+                    PollFlags::IN
+                }
+                Side::Output => PollFlags::OUT,
+            },
+        };
+        self.found(slot, flags);
+    }
+
+    /// A wait ends in which standard input had no time to become ready. Some hosts
+    /// begin to read when it is asked for.
+    fn ask_stdin(&mut self) {
+        let Some(at) = self.stdin else { return };
+        let Some(time) = descriptor::take_time_for_stdin() else { return };
+        let clock = after(time);
+        if !host_poll(&[self.asked[at], &clock]).contains(&0) {
+            return;
+        }
+        for index in self.kept..self.answers.len() {
+            let (slot, side) = self.answers[index];
+            let source = self.slots.get(slot as usize).and_then(|slot| slot.source.as_ref());
+            if side == Side::Input && matches!(source, Some(Held::Fd(0))) {
+                self.told(slot, side);
+            }
         }
     }
 

@@ -42,6 +42,9 @@ fn reading() -> Duration {
 /// first: it cuts off the time that is asked and the time that it is.
 const COARSE: Duration = Duration::from_millis(2);
 
+/// How often a host that says nothing in a short wait is asked again.
+pub(super) const OFTEN: usize = 3;
+
 /// The first turn and the longest, of a host that was seen to need them.
 const SHORT: (Duration, Duration) = (COARSE, Duration::from_millis(16));
 /// Of a host that was not seen to need them.
@@ -194,15 +197,16 @@ impl OneoffList {
         host::poll(&[one, host::clock(Duration::ZERO)], &mut self.events)
     }
 
-    /// Asks for the second directions once more, without the first ones.
-    pub(super) fn ask_second(&mut self) {
+    /// Asks for the second directions once more, without the first ones; so `often`
+    /// if they say nothing.
+    pub(super) fn ask_second(&mut self, often: usize) {
         if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
-            self.ask_second_now();
+            self.ask_second_now(often);
         }
     }
 
     #[cold]
-    fn ask_second_now(&mut self) {
+    fn ask_second_now(&mut self, often: usize) {
         let mut second = std::mem::take(&mut self.scratch);
         second.clear();
         for descriptor in &self.descriptors {
@@ -211,12 +215,17 @@ impl OneoffList {
                 second.push(self.asked[read.max(write) as usize]);
             }
         }
-        second.push(host::clock(shortest()));
-        let told = host::poll(&second, &mut self.events);
-        self.scratch = second;
-        if let Ok(told) = told {
-            self.gather(told);
+        let time = shortest();
+        second.push(host::clock(time));
+        for _ in 0..often {
+            let begin = Instant::now();
+            let told = host::poll(&second, &mut self.events).unwrap_or(0);
+            // As in `ask_again`.
+            if self.gather(told) > 0 || begin.elapsed() < time || time.is_zero() {
+                break;
+            }
         }
+        self.scratch = second;
     }
 
     /// Whether a wait may be too short for the host to find what is ready.
@@ -236,7 +245,7 @@ impl OneoffList {
         if time.is_zero() {
             return;
         }
-        for _ in 0..3 {
+        for _ in 0..OFTEN {
             let begin = Instant::now();
             let told = self.ask(Some(time)).unwrap_or(0);
             if self.believe(told).1 > 0 {

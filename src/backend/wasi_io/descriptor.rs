@@ -8,6 +8,8 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use wasip2::cli::{stderr, stdin, stdout};
 use wasip2::io::poll::Pollable as HostPollable;
@@ -26,6 +28,24 @@ cfg_if::cfg_if! {
         use p2::kind;
         pub(super) use p2::Descriptors;
     }
+}
+
+/// Hosts have standard input read by a thread, and only once it is asked for: the
+/// time that it gets when nobody waits for it, the first time and later.
+pub(super) const STARTING: Duration = Duration::from_millis(20);
+const READING: Duration = Duration::from_millis(5);
+
+/// The time that it is to get now, in milliseconds; none if it had its time since it
+/// was ready last.
+static STDIN_TIME: AtomicU64 = AtomicU64::new(STARTING.as_millis() as u64);
+
+pub(super) fn take_time_for_stdin() -> Option<Duration> {
+    let time = STDIN_TIME.swap(0, Ordering::Relaxed);
+    (time > 0).then(|| Duration::from_millis(time))
+}
+
+pub(super) fn stdin_was_ready() {
+    STDIN_TIME.store(READING.as_millis() as u64, Ordering::Relaxed);
 }
 
 /// What a descriptor is.
