@@ -36,10 +36,14 @@ cfg_if::cfg_if! {
 ///
 /// - **Registrations** are by ident and filter. Closing a descriptor ends them; a
 ///   number that was given to another source since never answers under the old
-///   registration, as far as the host can tell (Linux: always for what has an inode
-///   of its own; an eventfd or its like, among more than 1,024 sources, may answer
-///   up to 16 times; WASI and Windows: not unless [`closed`](Kqueue::closed) says
-///   so).
+///   registration, as far as the host can tell. On Linux it is looked up at the
+///   first 15 reports, at each 16th from then on (it costs a system call), and
+///   whenever the count contradicts the kernel. After so many reports an old
+///   registration may answer up to 16 times more, if the new source has something to
+///   read as well, and either a duplicate keeps the old one alive, or nobody read the
+///   old one lately and both have as many bytes. Among more than 1,024 sources an
+///   eventfd and its like are looked up at each 16th report only. WASI and Windows
+///   cannot tell, unless [`closed`](Kqueue::closed) does.
 /// - **Looking takes nothing away**: no filter reads, and none asks for
 ///   `SO_ERROR`, which would forget the error. That is why numbers can be
 ///   registered safely.

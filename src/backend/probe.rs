@@ -60,6 +60,23 @@ cfg_if::cfg_if! {
             kind != Kind::Other
         }
 
+        /// Whether the bytes that there are to read are all that there is.
+        pub(crate) fn has_bytes(kind: Kind) -> bool {
+            matches!(kind, Kind::Pipe | Kind::Tcp | Kind::Stream)
+        }
+
+        /// How many there are to read.
+        pub(crate) fn bytes(source: &Held) -> Option<i64> {
+            let Held::Fd(fd) = *source;
+            linux::bytes(fd).ok()
+        }
+
+        /// Whether the kernel calls it readable.
+        pub(crate) fn is_readable(source: &Held) -> bool {
+            let Held::Fd(fd) = *source;
+            linux::is_readable(fd)
+        }
+
         pub(crate) fn read(source: &Held, kind: Kind, flags: PollFlags) -> io::Result<Probe> {
             let Held::Fd(fd) = *source;
             linux::read(fd, kind, flags)
@@ -89,6 +106,18 @@ cfg_if::cfg_if! {
 
         /// Nothing else tells one from another.
         pub(crate) fn has_identity(_kind: Kind) -> bool {
+            true
+        }
+
+        pub(crate) fn has_bytes(_kind: Kind) -> bool {
+            false
+        }
+
+        pub(crate) fn bytes(_source: &Held) -> Option<i64> {
+            None
+        }
+
+        pub(crate) fn is_readable(_source: &Held) -> bool {
             true
         }
 

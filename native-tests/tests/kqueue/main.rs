@@ -8,6 +8,7 @@ mod descriptor;
 mod process;
 mod read;
 mod signal;
+mod standing;
 mod threads;
 mod vnode;
 mod write;

@@ -78,9 +78,14 @@ fn count(fd: RawFd, request: libc::c_ulong) -> io::Result<i64> {
     Ok(value.into())
 }
 
+/// Bytes that can be read.
+pub(crate) fn bytes(fd: RawFd) -> io::Result<i64> {
+    count(fd, libc::FIONREAD as libc::c_ulong)
+}
+
 /// Bytes that can be read; of datagrams, those of the first. `None`: it listens.
 fn readable(fd: RawFd) -> io::Result<Option<i64>> {
-    match count(fd, libc::FIONREAD as libc::c_ulong) {
+    match bytes(fd) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
         other => other.map(Some),
     }
@@ -92,7 +97,7 @@ fn space(fd: RawFd, kind: Kind) -> io::Result<i64> {
         Kind::Pipe => {
             // SAFETY: no pointers.
             let size = check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) })?;
-            Ok(i64::from(size) - count(fd, libc::FIONREAD as libc::c_ulong)?)
+            Ok(i64::from(size) - bytes(fd)?)
         }
         Kind::Tcp | Kind::Stream | Kind::Datagram => {
             let size = option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF)?;
@@ -110,6 +115,12 @@ fn poll_now(fd: RawFd, want: PollFlags) -> PollFlags {
         Ok(_) => PollFlags::from_bits_truncate(entry.revents as u16),
         Err(_) => PollFlags::empty(),
     }
+}
+
+/// Whether a read would not block. More than a count: a socket may have a mark of its
+/// own, `SO_RCVLOWAT`.
+pub(crate) fn is_readable(fd: RawFd) -> bool {
+    poll_now(fd, PollFlags::IN).contains(PollFlags::IN)
 }
 
 /// What `TCP_INFO` says.
@@ -192,6 +203,10 @@ fn error_of(fd: RawFd, kind: Kind, flags: PollFlags) -> i32 {
     }
 }
 
+fn always_counts(kind: Kind) -> bool {
+    matches!(kind, Kind::Pipe | Kind::Tcp)
+}
+
 /// What there is to read of a source that said `flags`.
 pub(crate) fn read(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe> {
     let stream = matches!(kind, Kind::Tcp | Kind::Stream);
@@ -207,8 +222,10 @@ pub(crate) fn read(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe>
         Kind::Other => 1,
         _ => match readable(fd) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => backlog(fd, kind),
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => 1,
+            Ok(None) if kind != Kind::Pipe => backlog(fd, kind),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && !always_counts(kind) => 1,
+            // It is something else by now.
+            Ok(None) => return Err(io::Error::from_raw_os_error(libc::EBADF)),
             Err(error) => return Err(error),
         },
     };

@@ -14,7 +14,7 @@ mod sock_diag;
 #[cfg(not(readiness_backend = "poll"))]
 mod timerfd;
 
-pub(crate) use count::{Kind, ahead, kind, read, write};
+pub(crate) use count::{Kind, ahead, bytes, is_readable, kind, read, write};
 pub(crate) use fork::process;
 pub(crate) use inotify::{FileEvent, FileState, Inotify};
 pub(crate) use pidfd::Process;

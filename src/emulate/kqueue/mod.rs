@@ -90,6 +90,7 @@ impl EmulatedKqueue {
             knotes: Knotes::default(),
             timers: Timers::default(),
             systems: system::Systems::default(),
+            standing: Vec::new(),
         };
         let inner = Inner {
             state,
@@ -154,13 +155,16 @@ impl EmulatedKqueue {
             let queued = inner.state.knotes.queued() > 0;
             let host_first = queued && inner.host_first;
             inner.host_first = queued && !inner.host_first;
-            let mut taken = 0;
+            // Whoever waits with others, or with little room, has it from the host.
+            let masked = matches!(signals, Signals::Masked(_));
+            let most = if inner.waiters.now > 0 || masked { 0 } else { events.len() / 2 };
+            let mut taken = inner.state.take_standing(events, most);
             if queued && !host_first {
-                taken = inner.state.take_queued(events);
+                taken += inner.state.take_queued(&mut events[taken..]);
             }
             if taken < events.len() {
                 let mut stop = deadline;
-                if queued {
+                if queued || taken > 0 {
                     stop = Deadline::NOW;
                 } else if let Some(earliest) = inner.state.timers.earliest() {
                     stop = deadline.or_at(Some(earliest), Instant::now());
@@ -169,6 +173,7 @@ impl EmulatedKqueue {
                 let waited;
                 (guard, waited) =
                     self.wait(shared, guard, &mut buffer, events.len() - taken, until);
+                let waiting = guard.waiters.now;
                 let state = &mut guard.state;
                 if let Err(error) = waited {
                     // What happened before the signal, or by it, counts.
@@ -176,7 +181,9 @@ impl EmulatedKqueue {
                     taken += state.take_queued(&mut events[taken..]);
                     break if taken > 0 { Ok(taken) } else { Err(error) };
                 }
-                taken += state.take_watched(&self.own, &buffer, &mut events[taken..]);
+                let alone = waiting == 0 && !masked && !shared.exposed.load(Ordering::Relaxed);
+                let may_stand = if alone { most } else { 0 };
+                taken += state.take_watched(&self.own, &buffer, &mut events[taken..], may_stand);
             }
             let state = &mut guard.state;
             if host_first && taken < events.len() {
@@ -216,19 +223,19 @@ impl EmulatedKqueue {
         let most = room.min(inner.state.knotes.len() + host::OWN);
         let write_first = inner.write_first;
         inner.write_first = !write_first;
-        let waiter = inner.state.host.waiter();
+        inner.state.host.prepare(buffer);
         if until.deadline.left() == Some(Duration::ZERO)
             && !matches!(until.signals, Signals::Masked(_))
         {
-            let waited = waiter.wait(&self.own, buffer, most, write_first, until);
+            let waited = buffer.wait(&self.own, most, write_first, until);
             return (inner, waited);
         }
-        inner.enter(waiter.generation);
+        inner.enter(buffer.generation());
         inner.settle(shared);
         drop(inner);
-        let waited = waiter.wait(&self.own, buffer, most, write_first, until);
+        let waited = buffer.wait(&self.own, most, write_first, until);
         let mut inner = shared.lock();
-        inner.leave(waiter.generation);
+        inner.leave(buffer.generation());
         (inner, waited)
     }
 
@@ -302,6 +309,7 @@ impl Shared {
             let mut inner = self.lock();
             // Where it fails for lack of memory, it is tried again next time.
             if inner.state.host.expose(own).is_ok() {
+                inner.state.take_standing(&mut [], 0);
                 self.exposed.store(true, Ordering::Relaxed);
                 inner.settle(self);
             }
@@ -335,7 +343,15 @@ impl Inner {
     }
 
     /// Brings what others see of the kqueue in line with what is in it.
+    #[inline]
     fn settle(&mut self, shared: &Shared) {
+        let exposed = shared.exposed.load(Ordering::Relaxed);
+        if exposed || self.kicked || self.waiters.now > 0 || self.state.host.is_woken() {
+            self.tell_others(exposed);
+        }
+    }
+
+    fn tell_others(&mut self, exposed: bool) {
         let state = &mut self.state;
         let generation = state.host.generation();
         if self.waiters.generation != generation {
@@ -345,7 +361,6 @@ impl Inner {
         if self.waiters.stale > 0 {
             self.kicked = true;
         }
-        let exposed = shared.exposed.load(Ordering::Relaxed);
         let queued = state.knotes.queued() > 0;
         state.host.settle(self.kicked, exposed, queued, state.timers.earliest());
     }

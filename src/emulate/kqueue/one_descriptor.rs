@@ -7,7 +7,6 @@
 //! a closed source that a duplicate keeps alive: epoll goes on reporting it, and
 //! nobody can delete it.
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -40,6 +39,8 @@ pub(super) type Own = EpollFd;
 pub(super) enum Mode {
     Level,
     Edge,
+    /// Its end and its errors.
+    End,
     /// Not at all, but remembering which file it is.
     Off,
 }
@@ -54,8 +55,6 @@ pub(super) struct Host {
     /// How many sources there are, and how many of them in `write`.
     watched: usize,
     writers: usize,
-    /// How often it was asked whether a source is the same.
-    asked: Cell<u32>,
     wake: Arc<Wake>,
     woken: bool,
     timer: Option<TimerFd>,
@@ -64,7 +63,7 @@ pub(super) struct Host {
     ghosts: usize,
     /// Counts the changes of what there is to wait on.
     generation: u64,
-    buffers: Vec<Vec<EpollEvent>>,
+    buffers: Vec<Buffer>,
 }
 
 const TIMER: u64 = u64::MAX - 1;
@@ -81,18 +80,14 @@ impl Mark {
     }
 }
 
-/// What to wait on without the lock.
-pub(super) struct Waiter {
-    read: Arc<EpollFd>,
-    write: Option<Arc<EpollFd>>,
-    pub(super) generation: u64,
-}
-
-/// Where a wait puts what it found.
+/// Where a wait puts what it found, and what it waits on.
 #[derive(Default)]
 pub(super) struct Buffer {
     events: Vec<EpollEvent>,
     found: usize,
+    read: Option<Arc<EpollFd>>,
+    write: Option<Arc<EpollFd>>,
+    generation: u64,
 }
 
 impl Buffer {
@@ -101,6 +96,45 @@ impl Buffer {
             .iter()
             .map(|event| (Key::from_bits(event.data()), PollFlags::from_epoll(event.flags())))
     }
+
+    /// Waits for at most `most` events, with the lock or without.
+    pub(super) fn wait(
+        &mut self,
+        own: &Own,
+        most: usize,
+        write_first: bool,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        self.found = 0;
+        if self.events.len() < most {
+            self.events.resize(most, EpollEvent::default());
+        }
+        let Some(read) = &self.read else { return Ok(()) };
+        let Some(write) = &self.write else {
+            self.found = read.wait(&mut self.events[..most], until)?;
+            return Ok(());
+        };
+        let mut which = [EpollEvent::default(); 2];
+        let found = own.wait(&mut which, until)?;
+        let now = Until { deadline: Deadline::NOW, signals: until.signals };
+        for turn in [write_first, !write_first] {
+            let ready = which[..found].iter().any(|event| (event.data() == 1) == turn);
+            if ready && self.found < most {
+                let set = if turn { write } else { read };
+                self.found += set.wait(&mut self.events[self.found..most], now)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Closes what was to be waited on, if nobody else has it.
+    fn forget(&mut self) {
+        (self.read, self.write) = (None, None);
+    }
 }
 
 fn flags(filter: Filter, mode: Mode) -> EpollFlags {
@@ -108,6 +142,7 @@ fn flags(filter: Filter, mode: Mode) -> EpollFlags {
     match mode {
         Mode::Level => want,
         Mode::Edge => want | EpollFlags::ET,
+        Mode::End => EpollFlags::RDHUP | EpollFlags::ET,
         Mode::Off => EpollFlags::ET,
     }
 }
@@ -120,9 +155,8 @@ fn number(source: &Member) -> RawFd {
     }
 }
 
-/// With more than so many sources it is asked less whether they are the same.
+/// More sources than this are many.
 const MANY: usize = 1024;
-const RARELY: u32 = 16;
 
 /// How many events of its own come beside those of knotes.
 pub(super) const OWN: usize = 4;
@@ -134,6 +168,8 @@ pub(super) fn close(own: Own) -> io::Result<()> {
 impl Host {
     /// It knows when a number is another source's.
     pub(super) const TELLS_APART: bool = true;
+    /// It tells changes by itself.
+    pub(super) const EDGES: bool = true;
 
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let own = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
@@ -146,7 +182,6 @@ impl Host {
             write: None,
             watched: 0,
             writers: 0,
-            asked: Cell::new(0),
             wake,
             woken: false,
             timer: None,
@@ -265,16 +300,14 @@ impl Host {
         deleted
     }
 
+    /// Whether to look for one of them takes the kernel long.
+    pub(super) fn has_many(&self) -> bool {
+        self.watched > MANY
+    }
+
     /// Whether a number still is what was registered: an add is refused then, and
-    /// changes nothing. The kernel looks for it among all that is registered; with
-    /// much of it only each [`RARELY`]th event is worth that, unless it is to be
-    /// sure.
-    pub(super) fn is_same(&self, source: &Member, filter: Filter, sure: bool) -> bool {
-        let asked = self.asked.get().wrapping_add(1);
-        self.asked.set(asked);
-        if !sure && self.watched > MANY && !asked.is_multiple_of(RARELY) {
-            return source.check().is_ok();
-        }
+    /// changes nothing. The kernel looks for it among all that is registered.
+    pub(super) fn is_same(&self, source: &Member, filter: Filter) -> bool {
         let set = self.set(filter);
         let flags = flags(filter, Mode::Off).bits();
         match set.control(libc::EPOLL_CTL_ADD, number(source), flags, u64::MAX) {
@@ -366,17 +399,25 @@ impl Host {
         self.mark.0.store(fd(&read), Ordering::Relaxed);
         self.read = Arc::new(read);
         self.write = write.map(Arc::new);
+        self.buffers.iter_mut().for_each(Buffer::forget);
         self.ghosts = 0;
         self.generation += 1;
         Ok(())
     }
 
-    pub(super) fn waiter(&self) -> Waiter {
-        Waiter {
-            read: Arc::clone(&self.read),
-            write: self.write.clone().filter(|_| self.writers > 0),
-            generation: self.generation,
+    /// What there is to wait on now. A buffer keeps it for the next time.
+    pub(super) fn prepare(&self, buffer: &mut Buffer) {
+        let writers = self.writers > 0;
+        let known = buffer.read.is_some() && buffer.write.is_some() == writers;
+        if !known || buffer.generation != self.generation {
+            buffer.read = Some(Arc::clone(&self.read));
+            buffer.write = self.write.clone().filter(|_| writers);
+            buffer.generation = self.generation;
         }
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -384,11 +425,14 @@ impl Host {
     }
 
     pub(super) fn buffer(&mut self) -> Buffer {
-        Buffer { events: self.buffers.pop().unwrap_or_default(), found: 0 }
+        self.buffers.pop().unwrap_or_default()
     }
 
-    pub(super) fn keep(&mut self, buffer: Buffer) {
-        self.buffers.push(buffer.events);
+    pub(super) fn keep(&mut self, mut buffer: Buffer) {
+        if buffer.generation != self.generation {
+            buffer.forget();
+        }
+        self.buffers.push(buffer);
     }
 
     /// Takes note of an event of the kqueue's own; false if it is none.
@@ -473,36 +517,4 @@ pub(super) fn pending(state: &mut State) -> usize {
     }
     state.host.keep(buffer);
     pending
-}
-
-impl Waiter {
-    /// Waits for at most `most` events.
-    pub(super) fn wait(
-        &self,
-        own: &Own,
-        out: &mut Buffer,
-        most: usize,
-        write_first: bool,
-        until: Until<'_>,
-    ) -> io::Result<()> {
-        out.found = 0;
-        if out.events.len() < most {
-            out.events.resize(most, EpollEvent::default());
-        }
-        let Some(write) = &self.write else {
-            out.found = self.read.wait(&mut out.events[..most], until)?;
-            return Ok(());
-        };
-        let mut which = [EpollEvent::default(); 2];
-        let found = own.wait(&mut which, until)?;
-        let now = Until { deadline: Deadline::NOW, signals: until.signals };
-        for turn in [write_first, !write_first] {
-            let ready = which[..found].iter().any(|event| (event.data() == 1) == turn);
-            if ready && out.found < most {
-                let set = if turn { write } else { &self.read };
-                out.found += set.wait(&mut out.events[out.found..most], now)?;
-            }
-        }
-        Ok(())
-    }
 }

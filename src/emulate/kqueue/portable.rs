@@ -28,6 +28,8 @@ pub(super) const OWN: usize = 1;
 pub(super) enum Mode {
     Level,
     Edge,
+    /// Its end and its errors.
+    End,
     /// Not at all.
     Off,
 }
@@ -58,12 +60,21 @@ impl Buffer {
     pub(super) fn events(&self) -> impl Iterator<Item = (Key, PollFlags)> {
         Scan::events(&self.0)
     }
-}
 
-/// What to wait on without the lock.
-pub(super) struct Waiter {
-    set: Arc<Scan>,
-    pub(super) generation: u64,
+    /// Waits for at most `most` events, with the lock or without.
+    pub(super) fn wait(
+        &mut self,
+        own: &Own,
+        most: usize,
+        _write_first: bool,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        own.wait(&mut self.0, most, until)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// A kqueue's number as a set.
@@ -74,6 +85,7 @@ fn wanted(filter: Filter, mode: Mode) -> (PollFlags, backend::Mode) {
     match mode {
         Mode::Level => (want, backend::Mode::Level),
         Mode::Edge => (want, backend::Mode::Edge),
+        Mode::End => (PollFlags::RDHUP, backend::Mode::Edge),
         Mode::Off => (PollFlags::empty(), backend::Mode::Level),
     }
 }
@@ -99,6 +111,8 @@ pub(super) fn close(_own: Own) -> io::Result<()> {
 impl Host {
     /// A number that is another source's is told apart by us, if at all.
     pub(super) const TELLS_APART: bool = false;
+    /// Changes are found by looking at levels.
+    pub(super) const EDGES: bool = false;
 
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let set = Arc::new(Scan::new()?);
@@ -218,7 +232,11 @@ impl Host {
         self.remove(key, source)
     }
 
-    pub(super) fn is_same(&self, _source: &Member, _filter: Filter, _sure: bool) -> bool {
+    pub(super) fn has_many(&self) -> bool {
+        false
+    }
+
+    pub(super) fn is_same(&self, _source: &Member, _filter: Filter) -> bool {
         true
     }
 
@@ -254,8 +272,11 @@ impl Host {
         Ok(())
     }
 
-    pub(super) fn waiter(&self) -> Waiter {
-        Waiter { set: Arc::clone(&self.set), generation: 0 }
+    /// There is nothing to wait on but the set.
+    pub(super) fn prepare(&self, _buffer: &mut Buffer) {}
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -305,18 +326,4 @@ pub(super) fn pending(state: &mut State) -> usize {
     let host = &state.host;
     let queued = usize::from(host.published.0);
     host.set.peek_count().map_or(0, |count| count.saturating_sub(queued))
-}
-
-impl Waiter {
-    /// Waits for at most `most` events.
-    pub(super) fn wait(
-        &self,
-        _own: &Own,
-        out: &mut Buffer,
-        most: usize,
-        _write_first: bool,
-        until: Until<'_>,
-    ) -> io::Result<()> {
-        self.set.wait(&mut out.0, most, until)
-    }
 }

@@ -1,5 +1,6 @@
 //! `EVFILT_READ` and `EVFILT_WRITE`.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -27,21 +28,45 @@ pub(super) struct Io {
     nested: Option<Weak<Shared>>,
     pub(super) how: How,
     pub(super) again: Again,
+    /// How often it was told; after the first times, modulo [`RARELY`].
+    told: Cell<u8>,
+    repeats: Repeats,
 }
 
 pub(super) enum How {
     /// The host watches it.
-    Watched {
-        /// It said that it is ready when it is not for us, and tells changes alone
-        /// until it is.
-        quiet: bool,
-    },
+    Watched { tells: Tells },
     /// A file, which no host watches.
     File {
         /// How far its end was when it was looked at last.
         ahead: i64,
     },
 }
+
+/// What the host is asked to tell of a knote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// As the knote is: its level, its changes, nothing.
+    All,
+    /// Changes alone, though it is a level: the host said that it is ready when it
+    /// is not for us.
+    Quiet,
+    /// Its end alone: it is ready, nothing happens, and to count is to see what does.
+    Standing,
+}
+
+/// A level that is reported again and again.
+#[derive(Default)]
+struct Repeats {
+    data: i64,
+    times: u8,
+}
+
+/// After how many reports of the same count a source is taken to stand.
+const STANDS: u8 = 16;
+/// Whether a number is still its own is looked up at the first reports, so many, and
+/// after that once in so many.
+const RARELY: u8 = 16;
 
 /// When to look again at what nobody tells changes of.
 #[derive(Default)]
@@ -114,7 +139,7 @@ pub(super) fn attach(
         Member::Set(..) => None,
     };
     let nested = host.nested(&source, kind, filter)?;
-    let mut how = How::Watched { quiet: false };
+    let mut how = How::Watched { tells: Tells::All };
     let file = kind.is_some_and(probe::is_file);
     // A device that never blocks is a file to us.
     if file || host.watch(own, key, &source, filter, mode(knote))? == Added::AlwaysReady {
@@ -126,7 +151,9 @@ pub(super) fn attach(
     let file = matches!(how, How::File { .. });
     let looked_up = file || !Host::TELLS_APART || kind.is_some_and(probe::has_identity);
     let identity = if looked_up { source.identity() } else { None };
-    Ok(Io { source, kind, identity, nested, how, again: Again::default() })
+    let again = Again::default();
+    let (told, repeats) = (Cell::default(), Repeats::default());
+    Ok(Io { source, kind, identity, nested, how, again, told, repeats })
 }
 
 /// How the host is to tell of a knote.
@@ -141,7 +168,9 @@ fn mode(knote: &Knote) -> Mode {
 /// How the host tells of a knote now.
 pub(super) fn present_mode(knote: &Knote) -> Mode {
     match &knote.what {
-        What::Io(Io { how: How::Watched { quiet: true }, .. }) if !knote.disabled => Mode::Edge,
+        _ if knote.disabled => mode(knote),
+        What::Io(io) if io.is_quiet() => Mode::Edge,
+        What::Io(io) if io.stands() => Mode::End,
         _ => mode(knote),
     }
 }
@@ -165,16 +194,42 @@ impl Io {
         }
     }
 
+    pub(super) fn stands(&self) -> bool {
+        matches!(self.how, How::Watched { tells: Tells::Standing })
+    }
+
+    /// From the next look on.
+    pub(super) fn stand_no_longer(&mut self) {
+        self.repeats.data = i64::MIN;
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(self.how, How::Watched { tells: Tells::Quiet })
+    }
+
     /// Whether the number still is what was registered. The file's own number tells
-    /// most; of the others (eventfds and their like) the host knows, which costs
-    /// more the more it has.
-    pub(super) fn is_same(&self, host: &Host, filter: Filter, sure: bool) -> bool {
+    /// most; of the others (eventfds and their like) the host knows.
+    pub(super) fn is_same(&self, host: &Host, filter: Filter) -> bool {
         match self.how {
             How::Watched { .. } if Host::TELLS_APART && self.identity.is_none() => {
-                host.is_same(&self.source, filter, sure)
+                host.is_same(&self.source, filter)
             }
             _ => self.check().is_ok(),
         }
+    }
+
+    /// Counts a report. False where the host, which drops what is closed, and a count
+    /// that does not contradict it will do: a number that was right so often is looked
+    /// up rarely, for that costs as much as counting. So is one that only the host can
+    /// look up, among many.
+    fn has_to_be_looked_up(&self, host: &Host) -> bool {
+        let told = match self.told.get() + 1 {
+            told if told == 2 * RARELY => RARELY,
+            told => told,
+        };
+        self.told.set(told);
+        let cheap = self.identity.is_some() || !host.has_many();
+        !Host::TELLS_APART || told == RARELY || (told < RARELY && cheap)
     }
 }
 
@@ -188,8 +243,9 @@ pub(super) fn arm(host: &mut Host, key: Key, knote: &mut Knote) -> io::Result<()
         io.check()?;
     }
     match &mut io.how {
-        How::Watched { quiet } => {
-            *quiet = false;
+        How::Watched { tells } => {
+            *tells = Tells::All;
+            io.repeats = Repeats::default();
             host.change(key, &io.source, filter, mode)
         }
         How::File { .. } => Ok(()),
@@ -209,6 +265,9 @@ pub(super) fn detach(host: &mut Host, key: Key, io: &Io, filter: Filter) -> io::
 }
 
 /// Runs the filter, after the host said `flags`.
+///
+/// A count tells whether the number is open, and mostly whether it still is the
+/// source's: it is looked up if the count contradicts the host, or rarely.
 pub(super) fn look(
     host: &Host,
     io: &Io,
@@ -217,7 +276,7 @@ pub(super) fn look(
     least: i64,
     flags: PollFlags,
 ) -> Look {
-    if flags.contains(PollFlags::NVAL) || !io.is_same(host, filter, false) {
+    if flags.contains(PollFlags::NVAL) {
         return Look::Gone;
     }
     let probed = match (&io.source, io.kind) {
@@ -227,11 +286,12 @@ pub(super) fn look(
         (Member::Host(held), Some(kind)) => probe::write(held, kind, flags),
         _ => Ok(probe::by_flags(flags)),
     };
-    let (mut data, eof, error, anyway) = match probed {
-        Ok(Probe::Ready { data, eof, error, anyway }) => (data, eof, error, anyway),
-        Ok(Probe::NotReady) => return Look::NotReady,
-        Err(_) => return Look::Gone,
-    };
+    let Ok(probed) = probed else { return Look::Gone };
+    let plain = is_plain(flags) && matches!(probed, Probe::Ready { data: 1.., eof: false, .. });
+    if (!plain || io.has_to_be_looked_up(host)) && !io.is_same(host, filter) {
+        return Look::Gone;
+    }
+    let Probe::Ready { mut data, eof, error, anyway } = probed else { return Look::NotReady };
     if let Some(nested) = &io.nested {
         data = nested.upgrade().map_or(0, |nested| nested.pending() as i64);
         if data == 0 {
@@ -244,6 +304,53 @@ pub(super) fn look(
     }
     let flags = if eof { KeventFlags::EOF } else { KeventFlags::empty() };
     Look::Ready { flags, fflags: NoteFlags::from_bits_retain(error as u32), data }
+}
+
+/// Ready, without an end or an error.
+pub(super) fn is_plain(flags: PollFlags) -> bool {
+    !flags.intersects(PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR)
+}
+
+/// Whether a source that is a level, was reported with this much, and is the only
+/// one's to wait for, now stands.
+pub(super) fn begin_to_stand(host: &mut Host, key: Key, knote: &mut Knote, data: i64) -> bool {
+    let What::Io(io) = &mut knote.what else { return false };
+    if io.repeats.data != data {
+        io.repeats = Repeats { data, times: 0 };
+        return false;
+    }
+    io.repeats.times += 1;
+    if io.repeats.times < STANDS {
+        return false;
+    }
+    io.repeats.times = 0;
+    let How::Watched { tells } = &mut io.how else { return false };
+    let counts = Host::EDGES && io.kind.is_some_and(probe::has_bytes);
+    let ends = KeventFlags::CLEAR | KeventFlags::ONESHOT | KeventFlags::DISPATCH;
+    if !counts || *tells != Tells::All || knote.kevent.flags.intersects(ends) {
+        return false;
+    }
+    let filter = knote.kevent.filter;
+    if filter != Filter::Read || host.change(key, &io.source, filter, Mode::End).is_err() {
+        return false;
+    }
+    *tells = Tells::Standing;
+    true
+}
+
+/// Reports a source if it still stands: there is as much as before.
+#[inline]
+pub(super) fn stands(host: &Host, knote: &mut Knote) -> Option<Kevent> {
+    let What::Io(io) = &mut knote.what else { return None };
+    let Member::Host(held) = &io.source else { return None };
+    if !io.stands() {
+        return None;
+    }
+    let Repeats { data, times } = &mut io.repeats;
+    *times = (*times + 1) % RARELY;
+    let same =
+        *times != 0 || (host.is_same(&io.source, knote.kevent.filter) && probe::is_readable(held));
+    (same && probe::bytes(held) == Some(*data)).then(|| knote.kevent.with_data(*data))
 }
 
 /// Runs the filter of a file: how far its end is.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::error::{self, EBADF, EINVAL, ENOENT, system};
 use super::host::{self, Buffer, Host, Mode, Own};
 use super::knote::{Knote, Knotes, What};
-use super::read_write::{self, How, Look};
+use super::read_write::{self, How, Look, Tells};
 use super::system::{self, Systems};
 use super::timer::{self, Timer};
 use super::user;
@@ -21,6 +21,9 @@ pub(super) struct State {
     pub(super) knotes: Knotes,
     pub(super) timers: Timers,
     pub(super) systems: Systems,
+    /// Levels that stand: nobody waits in the host while there are any. One that was
+    /// modified or deleted since does not count.
+    pub(super) standing: Vec<Key>,
 }
 
 impl State {
@@ -143,7 +146,7 @@ impl State {
     }
 
     fn modify(&mut self, key: Key, change: &Kevent) -> io::Result<()> {
-        let State { host, knotes, timers, systems } = self;
+        let State { host, knotes, timers, systems, .. } = self;
         let Some(knote) = knotes.get_mut(key) else { return Err(system(ENOENT)) };
         let flags = change.flags;
         let again = match &knote.what {
@@ -306,12 +309,13 @@ impl State {
         }
     }
 
-    /// Reports what the host found.
+    /// Reports what the host found. So many sources may stand.
     pub(super) fn take_watched(
         &mut self,
         own: &Own,
         buffer: &Buffer,
         events: &mut [Kevent],
+        may_stand: usize,
     ) -> usize {
         let mut taken = 0;
         let mut strangers = false;
@@ -320,36 +324,44 @@ impl State {
             if self.host.take_own(key) {
                 continue;
             }
-            let State { host, knotes, systems, .. } = self;
-            let Some(knote) = knotes.get(key).filter(|knote| matches!(knote.what, What::Io(_)))
-            else {
+            let State { host, knotes, timers, systems, standing } = self;
+            if !matches!(knotes.get(key), Some(Knote { what: What::Io(_), .. })) {
                 strangers |= !systems.take(host, knotes, key);
                 continue;
-            };
+            }
+            let Some(knote) = knotes.get_mut(key) else { continue };
+            let What::Io(io) = &mut knote.what else { continue };
             if knote.disabled {
                 continue;
             }
-            let Kevent { filter, .. } = knote.kevent;
-            let What::Io(io) = &knote.what else { continue };
-            let look = read_write::look(&self.host, io, filter, knote.asked, knote.argument, said);
+            if io.stands() {
+                // It was reported just now. Its end is for the next time.
+                io.stand_no_longer();
+                continue;
+            }
+            let Kevent { filter, flags: own, .. } = knote.kevent;
+            let look = read_write::look(host, io, filter, knote.asked, knote.argument, said);
             match look {
                 Look::Ready { flags, fflags, data } => {
-                    let kevent = knote.kevent;
-                    events[taken] =
-                        kevent.with_flags(kevent.flags | flags).with_fflags(fflags).with_data(data);
+                    let event = knote.kevent.with_flags(own | flags);
+                    events[taken] = event.with_fflags(fflags).with_data(data);
                     taken += 1;
-                    self.hush(key, false);
-                    self.stop_looking(key);
-                    if kevent.flags.intersects(KeventFlags::ONESHOT | KeventFlags::DISPATCH) {
+                    io.again.stop(timers);
+                    if own.intersects(KeventFlags::ONESHOT | KeventFlags::DISPATCH) {
                         self.reported(key);
+                    } else if io.is_quiet() {
+                        self.hush(key, false);
+                    } else if standing.len() < may_stand
+                        && read_write::is_plain(said)
+                        && read_write::begin_to_stand(host, key, knote, data)
+                    {
+                        standing.push(key);
                     }
                 }
                 Look::NotReady => self.hush(key, true),
                 Look::TooLittle => {
+                    io.again.later(timers, key);
                     self.hush(key, true);
-                    if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
-                        io.again.later(&mut self.timers, key);
-                    }
                 }
                 Look::Gone => {
                     let _ = self.end(key);
@@ -362,10 +374,46 @@ impl State {
         taken
     }
 
+    /// Reports the levels that stand, and gives the others back to the host.
+    /// `most`: how many may stand.
+    #[inline]
+    pub(super) fn take_standing(&mut self, events: &mut [Kevent], most: usize) -> usize {
+        if self.standing.is_empty() {
+            return 0;
+        }
+        if self.standing.len() > most {
+            std::mem::take(&mut self.standing).into_iter().for_each(|key| self.fall(key));
+            return 0;
+        }
+        let mut taken = 0;
+        while let Some(&key) = self.standing.get(taken) {
+            let State { host, knotes, .. } = self;
+            let knote = knotes.get_mut(key);
+            if let Some(event) = knote.and_then(|knote| read_write::stands(host, knote)) {
+                events[taken] = event;
+                taken += 1;
+            } else {
+                self.standing.swap_remove(taken);
+                self.fall(key);
+            }
+        }
+        taken
+    }
+
+    /// The host tells of it again, and first of all whether it is there.
+    #[cold]
+    fn fall(&mut self, key: Key) {
+        let Some(knote) = self.knotes.get_mut(key) else { return };
+        let stands = matches!(&knote.what, What::Io(io) if io.stands());
+        if stands && read_write::arm(&mut self.host, key, knote).is_err() {
+            let _ = self.end(key);
+        }
+    }
+
     /// A file at its end, or one that was reported and clears: where nobody tells
     /// when it grows, somebody has to look.
     fn watch_file(&mut self, key: Key) {
-        let State { host, knotes, timers, systems } = self;
+        let State { host, knotes, timers, systems, .. } = self;
         let Some(Knote { what: What::Io(io), .. }) = knotes.get(key) else { return };
         let fd = match (&io.how, io.number()) {
             (How::File { .. }, Some(fd)) => fd,
@@ -379,12 +427,6 @@ impl State {
         }
     }
 
-    fn stop_looking(&mut self, key: Key) {
-        if let Some(Knote { what: What::Io(io), .. }) = self.knotes.get_mut(key) {
-            io.again.stop(&mut self.timers);
-        }
-    }
-
     /// A level knote that is not ready though the host says so: only changes are
     /// wanted until it is.
     fn hush(&mut self, key: Key, hush: bool) {
@@ -394,9 +436,10 @@ impl State {
         }
         let filter = knote.kevent.filter;
         let What::Io(io) = &mut knote.what else { return };
-        let How::Watched { quiet } = &mut io.how else { return };
-        if *quiet != hush {
-            *quiet = hush;
+        let How::Watched { tells } = &mut io.how else { return };
+        let wanted = if hush { Tells::Quiet } else { Tells::All };
+        if *tells != wanted {
+            *tells = wanted;
             let mode = if hush { Mode::Edge } else { Mode::Level };
             // If it was closed meanwhile, it is gone anyway.
             let _ = self.host.change(key, &io.source, filter, mode);
@@ -409,7 +452,7 @@ impl State {
             .knotes
             .iter()
             .filter(|(_, knote)| match &knote.what {
-                What::Io(io) => !io.is_same(&self.host, knote.kevent.filter, true),
+                What::Io(io) => !io.is_same(&self.host, knote.kevent.filter),
                 _ => false,
             })
             .map(|(key, _)| key)
@@ -431,11 +474,15 @@ impl State {
 
 impl State {
     /// Activates what has happened by itself.
+    #[inline]
     pub(super) fn harvest(&mut self) {
         self.systems.harvest(&mut self.knotes);
-        if self.timers.earliest().is_none() {
-            return;
+        if self.timers.earliest().is_some() {
+            self.harvest_timers();
         }
+    }
+
+    fn harvest_timers(&mut self) {
         let now = Instant::now();
         while let Some(one) = self.timers.expire(now) {
             let key = Key::from_bits(one.token);
