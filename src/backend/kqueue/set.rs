@@ -243,7 +243,7 @@ impl KqueueSet {
     fn watch(&self, entry: &mut Registered) -> io::Result<()> {
         let mut added = Filters::default();
         let mut failed = None;
-        let mut unwritable = false;
+        let (mut unwritable, mut unreadable) = (false, false);
         let changes = entry.filters.iter().map(|filter| entry.addition(filter));
         let called = self.receipts(changes, |filter, error| match error {
             0 => match filter {
@@ -251,12 +251,19 @@ impl KqueueSet {
                 Filter::Write => added.write = true,
                 _ => added.except = true,
             },
-            libc::EPIPE if filter == Filter::Write => added.broken = true,
+            error if filter == Filter::Write && is_broken(&entry.source, error) => {
+                added.broken = true;
+            }
             libc::EINVAL if filter == Filter::Write => unwritable = true,
+            // The end of a pipe that is written to, on NetBSD: it is never readable.
+            libc::EINVAL if filter == Filter::Read && is_pipe(&entry.source) => unreadable = true,
             error => failed = Some(error),
         });
         entry.filters = Filters { broken: false, ..added };
         let mut failed = called.err().or(failed.map(io::Error::from_raw_os_error));
+        if unreadable && !(added.write || added.broken) && failed.is_none() {
+            failed = Some(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         if unwritable && failed.is_none() {
             failed = self.watch_unwritable(entry).err();
         }
@@ -301,17 +308,20 @@ impl KqueueSet {
     /// Whether the kernel still watches a source: closing a descriptor ends that.
     fn is_watched(&self, entry: &Registered) -> bool {
         let Some(filter) = entry.filters.iter().next() else { return false };
-        let (look, expected) = if filter.0 == Filter::User {
-            // A pipe that is still broken.
-            (entry.change((Filter::Write, NoteFlags::empty()), KeventFlags::ADD), libc::EPIPE)
+        let broken = filter.0 == Filter::User;
+        let look = if broken {
+            entry.change((Filter::Write, NoteFlags::empty()), KeventFlags::ADD)
         } else {
             // A change that is none, and does not add.
             let same = if entry.spent { KeventFlags::DISABLE } else { KeventFlags::ENABLE };
-            (entry.change(filter, same), 0)
+            entry.change(filter, same)
         };
         let mut watched = false;
         let look = look.with_flags(look.flags | KeventFlags::RECEIPT);
-        let _ = self.receipts([look].into_iter(), |_, error| watched = error == expected);
+        let _ = self.receipts([look].into_iter(), |_, error| {
+            // A pipe that is still broken, or a change that went well.
+            watched = if broken { is_broken(&entry.source, error) } else { error == 0 };
+        });
         if !watched && filter.0 == Filter::User {
             let _ = self.queue.change(&[look.with_flags(KeventFlags::DELETE)]);
         }
@@ -389,6 +399,17 @@ fn kind(source: &Member) -> io::Result<libc::mode_t> {
     check(unsafe { libc::fstat(number(source), stat.as_mut_ptr()) })?;
     // SAFETY: fstat filled it.
     Ok(unsafe { stat.assume_init() }.st_mode & libc::S_IFMT)
+}
+
+fn is_pipe(source: &Member) -> bool {
+    kind(source).is_ok_and(|kind| kind == libc::S_IFIFO)
+}
+
+/// Whether this error of adding WRITE says that nobody reads the pipe any more. NetBSD
+/// says so with the error of what is not open.
+fn is_broken(source: &Member, error: i32) -> bool {
+    let netbsd = cfg!(target_os = "netbsd") && error == libc::EBADF;
+    error == libc::EPIPE || (netbsd && is_pipe(source))
 }
 
 /// A device that kqueue refuses: always ready, unless it is a terminal (macOS).
