@@ -50,7 +50,8 @@ cfg_if::cfg_if! {
 /// - **Changes, not states** ([`CLEAR`](crate::KeventFlags::CLEAR)): where the host
 ///   has levels only (WASI, Windows, poll(2)) a change is never lost, but may be
 ///   reported again after 1 ms, 2, and so on to 256; [`rearm`](Kqueue::rearm) waits
-///   for nothing.
+///   for nothing. On Linux one may be reported again when another source, closed
+///   while a duplicate of it lives, has made its presence felt.
 /// - **Whoever waits for its descriptor** on Linux may be woken with nothing to
 ///   report: by data below a mark ([`LOWAT`](crate::NoteFlags::LOWAT)), or by a
 ///   source that was closed while a duplicate of it lives.

@@ -5,6 +5,7 @@
 
 mod common;
 mod descriptor;
+mod model;
 mod process;
 mod read;
 mod signal;

@@ -183,7 +183,7 @@ impl EmulatedKqueue {
                 }
                 let alone = waiting == 0 && !masked && !shared.exposed.load(Ordering::Relaxed);
                 let may_stand = if alone { most } else { 0 };
-                taken += state.take_watched(&self.own, &buffer, &mut events[taken..], may_stand);
+                taken = state.take_watched(&self.own, &buffer, events, taken, may_stand);
             }
             let state = &mut guard.state;
             if host_first && taken < events.len() {

@@ -198,11 +198,6 @@ impl Io {
         matches!(self.how, How::Watched { tells: Tells::Standing })
     }
 
-    /// From the next look on.
-    pub(super) fn stand_no_longer(&mut self) {
-        self.repeats.data = i64::MIN;
-    }
-
     pub(super) fn is_quiet(&self) -> bool {
         matches!(self.how, How::Watched { tells: Tells::Quiet })
     }

@@ -309,15 +309,16 @@ impl State {
         }
     }
 
-    /// Reports what the host found. So many sources may stand.
+    /// Reports what the host found, after those that were taken, and says how many there
+    /// are now. So many sources may stand.
     pub(super) fn take_watched(
         &mut self,
         own: &Own,
         buffer: &Buffer,
         events: &mut [Kevent],
+        mut taken: usize,
         may_stand: usize,
     ) -> usize {
-        let mut taken = 0;
         let mut strangers = false;
         for (event, said) in buffer.events() {
             let Some(key) = self.host.key(event) else { continue };
@@ -334,13 +335,18 @@ impl State {
             if knote.disabled {
                 continue;
             }
+            let Kevent { ident, filter, flags: own, .. } = knote.kevent;
+            let look = read_write::look(host, io, filter, knote.asked, knote.argument, said);
             if io.stands() {
-                // It was reported just now. Its end is for the next time.
-                io.stand_no_longer();
+                // It was reported just now, and ends.
+                let told = |event: &&mut Kevent| event.ident == ident && event.filter == filter;
+                let event = events[..taken].iter_mut().find(told);
+                if let (Some(event), Look::Ready { flags, fflags, data }) = (event, look) {
+                    *event = event.with_flags(own | flags).with_fflags(fflags).with_data(data);
+                }
+                self.fall(key);
                 continue;
             }
-            let Kevent { filter, flags: own, .. } = knote.kevent;
-            let look = read_write::look(host, io, filter, knote.asked, knote.argument, said);
             match look {
                 Look::Ready { flags, fflags, data } => {
                     let event = knote.kevent.with_flags(own | flags);
