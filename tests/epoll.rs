@@ -148,6 +148,26 @@ fn an_emulated_edge_is_reported_again_within_the_bound_and_at_once_after_rearm()
     assert_eq!(quick, 20, "in {:?}", begin.elapsed());
 }
 
+/// What waits for a set is not told later of an edge than who waits for the source.
+#[test]
+fn an_emulated_edge_is_reported_again_through_the_sets_around_it() {
+    if ["epoll", "kqueue"].contains(&Selector::backend()) {
+        return;
+    }
+    let [one, _other] = writable();
+    let [inner, middle, outer] = [(); 3].map(|()| Epoll::new().unwrap());
+    inner.register(&one, EpollFlags::OUT | EpollFlags::ET).unwrap();
+    middle.register(&inner, EpollFlags::IN).unwrap();
+    outer.register(&middle, EpollFlags::IN).unwrap();
+    for _ in 0..5 {
+        // The kernel would tell no more of it until something happens, which cannot
+        // be seen here.
+        assert_eq!(wait(&inner, SOON).len(), 1);
+        assert_eq!(wait(&outer, SOON).len(), 1);
+        assert_eq!(select([&middle], [], [], SOON).unwrap().read.len(), 1);
+    }
+}
+
 #[test]
 fn a_small_buffer_takes_turns() {
     let [one, other] = writable();

@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_ready_before_is_told_at_once_and_what_ends_is_not() {
+        let now = Instant::now();
+        let mut edge = Edge::default();
+        edge.tell(IN, uncounted, now);
+        assert!(!edge.see(IN, uncounted, now));
+        assert!(edge.see(IN | PollFlags::RDHUP, uncounted, now));
+        edge.tell(IN | PollFlags::RDHUP, uncounted, now);
+        assert!(!edge.see(PollFlags::RDHUP, uncounted, now));
+        assert!(edge.see(IN | PollFlags::RDHUP, uncounted, now));
+    }
+
+    #[test]
     fn traffic_in_one_direction_does_not_tell_the_other_one_ever_anew() {
         let mut now = Instant::now();
         let mut edge = Edge::default();

@@ -117,8 +117,8 @@ struct Registered {
     flags: u32,
     /// Of the last add or modify: it is part of the data.
     stamp: u64,
-    /// Ours has told nothing since the last add or modify.
-    fresh: bool,
+    /// What ours told last, since the last add or modify.
+    last: u32,
     /// The kernel told an edge that ours has not told yet.
     owed: bool,
     /// Ours, one-shot, was told before the kernel's.
@@ -465,7 +465,7 @@ impl<'a> World<'a> {
                     slot,
                     flags,
                     stamp,
-                    fresh: true,
+                    last: 0,
                     owed: false,
                     spent: false,
                     excused: true,
@@ -598,17 +598,22 @@ impl<'a> World<'a> {
             let Some(registered) = self.pair_mut(which).registered.get_mut(&tag) else {
                 continue;
             };
+            if let Some(ours) = ours {
+                registered.last = *ours;
+            }
             match (kernel.is_some(), ours.is_some()) {
                 (false, false) => {}
                 (true, true) => registered.told(before),
                 _ if !edge => return Err(said),
-                // What was just added or modified is told at once.
-                (true, false) if registered.fresh && kind != Kind::Set => {
-                    return Err(format!("{said}: late after an add or a modify"));
+                // So is what was just added or modified, and what was not ready before.
+                (true, false)
+                    if kernel.is_some_and(|now| now & !registered.last != 0)
+                        && kind != Kind::Set =>
+                {
+                    return Err(format!("{said}: late"));
                 }
                 (true, false) => registered.owed |= !registered.spent,
                 (false, true) => {
-                    registered.fresh = false;
                     registered.spent |= registered.flags & ONESHOT != 0;
                     if registered.excused || registered.owed {
                         registered.told(before);
@@ -684,7 +689,7 @@ impl<'a> World<'a> {
 
 impl Registered {
     fn told(&mut self, since: Instant) {
-        (self.fresh, self.owed, self.excused, self.extra) = (false, false, false, 0);
+        (self.owed, self.excused, self.extra) = (false, false, 0);
         self.since = since;
     }
 }
