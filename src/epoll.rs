@@ -40,11 +40,12 @@ cfg_if::cfg_if! {
 /// - **A number that was closed and given anew.** The kernel is never mistaken.
 ///   Emulated on Unix, fstat(2) tells the new source from the old one, but not
 ///   among eventfds, timerfds and signalfds, which share an inode, nor where a
-///   named file was opened twice. (kqueue knows by itself.) It is asked at each register, modify and
-///   unregister, and at each event; of a source that had 32 events since, at each
-///   256th. In WASI and on Windows nothing tells. What cannot be told answers under
-///   the old name, and registering it is `EEXIST`, until the registration is
-///   removed or [`closed`](Epoll::closed) told of it.
+///   named file was opened twice. (kqueue knows by itself.) It is asked at each
+///   register, modify and unregister, and at each event; of a source that was
+///   reported alike by 32 waits in a row, at each 256th until that changes. In WASI
+///   and on Windows nothing tells. What cannot be told answers under the old name,
+///   and registering it is `EEXIST`, until the registration is removed or
+///   [`closed`](Epoll::closed) told of it.
 /// - **Edges.** The kernel reports each arrival, and so does kqueue (`EV_CLEAR`).
 ///   Emulated over anything else, an edge is never lost;
 ///   at worst it is reported more than once, or late by at most 256 ms. It fires
@@ -55,7 +56,9 @@ cfg_if::cfg_if! {
 ///   [`rearm`](Epoll::rearm) waits for nothing.
 /// - **Files.** A regular file or directory is refused with `EPERM`
 ///   (`PermissionDenied`); [`Poll`](crate::Poll) and
-///   [`Selector`](crate::Selector) call it always ready.
+///   [`Selector`](crate::Selector) call it always ready. (The kernel takes
+///   some files of /proc, though they are always ready; with a forced backend they are
+///   refused.)
 /// - **An epoll as a source.** It is readable when it has something to report, and
 ///   [`select`](crate::select()), [`Poll`](crate::Poll), `Epoll` and
 ///   [`Selector`](crate::Selector) take it. Epolls nest five deep. Emulated it has

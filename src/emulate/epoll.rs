@@ -123,7 +123,10 @@ impl EmulatedEpoll {
                     table.remove(old);
                 }
                 let identity = member.identity();
-                table.insert(key, Entry { source: member, identity, flags, data, told: 0 });
+                table.insert(
+                    key,
+                    Entry { source: member, identity, flags, data, told: Told::default() },
+                );
                 Ok(())
             }
             Ok(Added::AlwaysReady) => {
@@ -161,7 +164,7 @@ impl EmulatedEpoll {
             }
             modified => modified?,
         }
-        (entry.flags, entry.data, entry.told) = (flags, data, 0);
+        (entry.flags, entry.data, entry.told) = (flags, data, Told::default());
         Ok(())
     }
 
@@ -251,6 +254,7 @@ impl EmulatedEpoll {
         before: &[Key],
     ) -> bool {
         let mut table = self.table();
+        let round = table.next_round();
         let mut passed_over = false;
         for (key, flags) in HostBackend::events(found) {
             if before.contains(&key) {
@@ -263,12 +267,12 @@ impl EmulatedEpoll {
             };
             // Closed, or the number is another source's: the registration ended.
             let closed = flags.contains(PollFlags::NVAL);
-            if closed || entry.is_another() {
+            let flags = flags.to_epoll() & (entry.flags | UNASKED);
+            if closed || entry.is_another(round, flags) {
                 self.end(&mut table, key);
                 passed_over |= !closed;
                 continue;
             }
-            let flags = flags.to_epoll() & (entry.flags | UNASKED);
             if flags.is_empty() {
                 passed_over = true;
                 continue;
@@ -276,7 +280,7 @@ impl EmulatedEpoll {
             let Some(event) = events.get_mut(*taken) else { break };
             *event = EpollEvent::new(flags, entry.data);
             *taken += 1;
-            entry.told = entry.told.wrapping_add(1);
+            entry.told = Told { round, flags, rounds: entry.told.rounds.wrapping_add(1) };
         }
         passed_over
     }
@@ -296,6 +300,8 @@ struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     index: Index,
+    /// Counts what was found.
+    round: u32,
 }
 
 #[derive(Default)]
@@ -310,25 +316,48 @@ struct Entry {
     identity: Option<(u64, u64)>,
     flags: EpollFlags,
     data: u64,
-    /// How often it was told since it was registered or modified.
-    told: u32,
+    told: Told,
 }
 
-/// A look at a source costs more than a small poll(2): a source that is told all
-/// the time is looked at so often, and then now and then.
+/// What a source was told with last.
+struct Told {
+    round: u32,
+    flags: EpollFlags,
+    /// In how many rounds in a row.
+    rounds: u32,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { round: 0, flags: EpollFlags::empty(), rounds: 0 }
+    }
+}
+
+/// A look at a source costs more than a small poll(2). One that is told in each round,
+/// and always the same, is looked at so often in a row, and then now and then.
 const LOOKS: u32 = 32;
 const NOW_AND_THEN: u32 = 256;
 
 impl Entry {
     /// Whether the number is another source's, where the host can tell.
-    fn is_another(&self) -> bool {
-        !HostBackend::CAPS.identity
-            && (self.told < LOOKS || self.told.is_multiple_of(NOW_AND_THEN))
+    fn is_another(&mut self, round: u32, flags: EpollFlags) -> bool {
+        if HostBackend::CAPS.identity {
+            return false;
+        }
+        if round.wrapping_sub(self.told.round) != 1 || flags != self.told.flags {
+            self.told.rounds = 0;
+        }
+        (self.told.rounds < LOOKS || self.told.rounds.is_multiple_of(NOW_AND_THEN))
             && self.source.identity() != self.identity
     }
 }
 
 impl Table {
+    fn next_round(&mut self) -> u32 {
+        self.round = self.round.wrapping_add(1);
+        self.round
+    }
+
     fn find(&self, source: RawSource) -> Option<Key> {
         let slot = self.index.get(source)?;
         Some(Key::new(slot, self.slots[slot as usize].generation))

@@ -54,11 +54,15 @@ pub const DOINGS: [&str; 12] = [
 ];
 
 #[derive(Default)]
-pub struct Table(BTreeMap<Cell, u64>);
+pub struct Table {
+    cells: BTreeMap<Cell, u64>,
+    /// How many sequences ended because a source moved by itself.
+    pub moved: u64,
+}
 
 impl Table {
     pub fn reached(&mut self, cell: Cell) {
-        *self.0.entry(cell).or_default() += 1;
+        *self.cells.entry(cell).or_default() += 1;
     }
 
     pub fn control(&mut self, kind: Kind, operation: &'static str, flags: u32, answer: i32) {
@@ -91,7 +95,7 @@ impl Table {
         let (mut empty, mut wrong) = (Vec::new(), Vec::new());
         let mut impossible = 0;
         for cell in cells() {
-            let count = self.0.get(&cell).copied().unwrap_or(0);
+            let count = self.cells.get(&cell).copied().unwrap_or(0);
             match (count, is_impossible(cell)) {
                 (0, Some(_)) => impossible += 1,
                 (0, None) => empty.push(cell),
@@ -99,10 +103,10 @@ impl Table {
                 (_, None) => {}
             }
         }
-        wrong.extend(self.0.keys().filter(|cell| !cells().any(|other| other == **cell)));
+        wrong.extend(self.cells.keys().filter(|cell| !cells().any(|other| other == **cell)));
 
         let mut rows: BTreeMap<(Kind, &str, &str), Vec<String>> = BTreeMap::new();
-        for ((kind, operation, flag, answer), count) in &self.0 {
+        for ((kind, operation, flag, answer), count) in &self.cells {
             let row = rows.entry((*kind, operation, flag)).or_default();
             row.push(format!("{answer} {count}"));
         }
@@ -110,7 +114,7 @@ impl Table {
             let name = format!("{kind:?}");
             let _ = writeln!(text, "{name:14} {operation:10} {flag:10} {}", answers.join(", "));
         }
-        let _ = writeln!(text, "{} cells reached, {impossible} impossible", self.0.len());
+        let _ = writeln!(text, "{} cells reached, {impossible} impossible", self.cells.len());
         (text, empty, wrong)
     }
 }
