@@ -1,7 +1,7 @@
 //! `Epoll` over the kernel's own: what the emulated one has no part in, and what
 //! Python's object has.
 
-#![cfg(all(target_os = "linux", not(readiness_backend = "poll")))]
+#![cfg(all(target_os = "linux", not(any(readiness_backend = "poll", readiness_emulated_epoll))))]
 
 mod common;
 
