@@ -5,7 +5,6 @@
 
 mod common;
 mod descriptor;
-mod model;
 mod process;
 mod read;
 mod signal;

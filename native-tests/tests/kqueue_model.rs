@@ -1,12 +1,19 @@
 //! Random sequences on pipes, sockets and eventfds: each wait reports what the model
-//! says, with its bytes, whatever was closed, duplicated or given the same number.
+//! says, with its bytes, whatever was closed, duplicated or given the same number. (Alone
+//! in its process: a child that another test forked would keep alive what is closed.)
+
+#![cfg(any(target_os = "linux", target_os = "android"))]
+
+#[allow(dead_code, reason = "it needs the least")]
+#[path = "kqueue/common.rs"]
+mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use crate::common::*;
+use common::*;
 
 /// xorshift: the same sequences each time.
 struct Random(u64);
