@@ -97,6 +97,7 @@ cfg_if::cfg_if! {
 ///
 /// Follows [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
 #[derive(Debug)]
+#[doc(alias = "fromfd")]
 pub struct Epoll(Set);
 
 /// What Python takes where `maxevents` is not given: `FD_SETSIZE - 1`.

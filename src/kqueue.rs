@@ -76,6 +76,7 @@ cfg_if::cfg_if! {
 /// ```
 ///
 /// Follows kqueue(2) of [FreeBSD](https://man.freebsd.org/kqueue/2).
+#[doc(alias = "fromfd")]
 pub struct Kqueue(Set);
 
 impl Kqueue {

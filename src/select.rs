@@ -77,6 +77,7 @@ impl<T: AsSource + ?Sized> std::fmt::Debug for Selected<'_, T> {
 ///
 /// Follows select(2): [POSIX](https://pubs.opengroup.org/onlinepubs/9799919799/functions/select.html),
 /// [Linux](https://man7.org/linux/man-pages/man2/select.2.html).
+#[doc(alias = "FD_SETSIZE")]
 pub fn select<'a, T: AsSource + ?Sized + 'a>(
     read: impl IntoIterator<Item = &'a T>,
     write: impl IntoIterator<Item = &'a T>,

@@ -255,7 +255,7 @@ def test_a_descriptor_several_times_reports_each_time(run, quirks, timeout):
 # ---- time
 
 
-ZEROS = [{}, dict(grain=MS), dict(grain=MS, stalls=3), dict(grain=MS, stalls=3, waits="all", both=False), dict(zero="forever"), dict(waits="clock", clocks="all")]
+ZEROS = [{}, dict(grain=MS), dict(grain=MS, stalls=3), dict(zero="forever"), dict(waits="clock", clocks="all")]
 
 
 @hosts(*ZEROS)
@@ -271,6 +271,13 @@ def test_a_zero_timeout_tells_what_is_ready(run, quirks, timeout):
     assert result.all("poll") == [""] * 3 + ["5=IN 6=OUT"] * 6
     result = run(quirks, fds, *["sreg:4-6:IN+OUT", "swait:0", "select::::300", "swait:0"])
     assert result.all("swait") == ["", "5=r 6=w"]
+
+
+@pytest.mark.parametrize("timeout", ["0", "0.4"])
+def test_a_second_direction_is_told_although_the_process_stood_still(run, timeout):
+    fds = {4: idle(), 5: readable(), 6: writable()}
+    result = run(dict(grain=MS, stalls=3, waits="all", both=False), fds, "reg:4-6:IN+OUT", *[f"poll:{timeout}"] * 6)
+    assert result.all("poll") == ["5=IN 6=OUT"] * 6
 
 
 def test_steady_zero_timeouts_with_nothing_ready_cost_a_call_each(run):
