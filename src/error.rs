@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::{fmt, io};
 
-use crate::backend::NOT_OPEN;
+use crate::backend::{NOT_OPEN, errno};
 use crate::kevent::Filter;
 use crate::source::RawSource;
 
@@ -144,6 +144,16 @@ pub(crate) fn of_source(
 /// The error for a source that is not open.
 pub(crate) fn not_open(operation: &'static str, source: RawSource) -> io::Error {
     named(operation, source, io::Error::from_raw_os_error(NOT_OPEN))
+}
+
+/// The error for a source that is not registered.
+pub(crate) fn not_registered(operation: &'static str, source: RawSource) -> io::Error {
+    named(operation, source, io::Error::from_raw_os_error(errno::NOT_FOUND))
+}
+
+/// The error for one that is registered already.
+pub(crate) fn registered(operation: &'static str, source: RawSource) -> io::Error {
+    named(operation, source, io::Error::from_raw_os_error(errno::EXISTS))
 }
 
 /// `system`, named; its kind stays.

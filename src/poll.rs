@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use crate::backend::SourceList;
+use crate::error::not_registered;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
@@ -103,7 +104,8 @@ impl Poll {
         source: &(impl AsSource + ?Sized),
         flags: PollFlags,
     ) -> io::Result<()> {
-        let slot = self.index.get(source.raw_source()).ok_or(io::ErrorKind::NotFound)?;
+        let raw = source.raw_source();
+        let slot = self.index.get(raw).ok_or_else(|| not_registered("modify", raw))?;
         self.list.set(slot as usize, flags);
         Ok(())
     }
@@ -121,7 +123,8 @@ impl Poll {
     /// # Errors
     /// `NotFound` if it is not registered.
     pub fn unregister_raw(&mut self, source: RawSource) -> io::Result<()> {
-        let slot = self.index.remove(source).ok_or(io::ErrorKind::NotFound)? as usize;
+        let slot = self.index.remove(source);
+        let slot = slot.ok_or_else(|| not_registered("unregister", source))? as usize;
         self.list.vacate(slot);
         self.vacant += 1;
         // A quarter of it vacant: worth moving the rest.

@@ -11,7 +11,7 @@ use bitflags::bitflags;
 
 pub use crate::backend::Mode;
 use crate::backend::{Added, Backend, HostBackend, Key, NOT_OPEN, process};
-use crate::error::named;
+use crate::error::{named, not_registered, registered};
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
@@ -261,7 +261,7 @@ impl Selector {
     ) -> io::Result<()> {
         let raw = source.raw_source();
         let state = self.0.lock();
-        let key = state.table.find(raw).ok_or_else(|| unknown("modify", raw))?;
+        let key = state.table.find(raw).ok_or_else(|| not_registered("modify", raw))?;
         self.0.modify(state, key, raw, token, interest, mode)
     }
 
@@ -279,7 +279,7 @@ impl Selector {
     /// `NotFound` if it is not registered.
     pub fn unregister_raw(&self, source: RawSource) -> io::Result<()> {
         let mut state = self.0.lock();
-        let key = state.table.find(source).ok_or_else(|| unknown("unregister", source))?;
+        let key = state.table.find(source).ok_or_else(|| not_registered("unregister", source))?;
         self.0.remove(&mut state, key);
         Ok(())
     }
@@ -385,10 +385,6 @@ impl Selector {
     }
 }
 
-fn unknown(operation: &'static str, source: RawSource) -> io::Error {
-    named(operation, source, io::ErrorKind::NotFound.into())
-}
-
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -408,7 +404,7 @@ impl Inner {
         let old_entry = old.and_then(|key| state.table.get(key));
         // What the host knows by itself, it refuses itself.
         if old_entry.is_some_and(|old| !old.known_to_host() && old.is_same_source()) {
-            return Err(named("register", raw, io::ErrorKind::AlreadyExists.into()));
+            return Err(registered("register", raw));
         }
 
         let key = state.table.reserve();
@@ -450,10 +446,10 @@ impl Inner {
         mode: Mode,
     ) -> io::Result<()> {
         check_mode("modify", raw, mode)?;
-        let entry = state.table.get_mut(key).ok_or_else(|| unknown("modify", raw))?;
+        let entry = state.table.get_mut(key).ok_or_else(|| not_registered("modify", raw))?;
         if !entry.known_to_host() && !entry.is_same_source() {
             self.remove(&mut state, key);
-            return Err(unknown("modify", raw));
+            return Err(not_registered("modify", raw));
         }
         (entry.interest, entry.mode) = (interest, mode);
         self.cells.publish(key, token, interest, mode);
@@ -463,7 +459,7 @@ impl Inner {
         match self.backend.modify(key, &entry.source, interest.wants(), mode) {
             Err(error) if gone(&error) => {
                 self.remove(&mut state, key);
-                Err(unknown("modify", raw))
+                Err(not_registered("modify", raw))
             }
             modified => modified.map_err(|error| named("modify", raw, error)),
         }

@@ -35,7 +35,7 @@ use crate::{backend::Socket, pollable::Pollable};
 /// # }
 /// ```
 ///
-/// Sources of different types share a list as `&dyn AsSource`.
+/// Sources of different types share a list as `&dyn AsSource` or `Box<dyn AsSource>`.
 #[doc(alias = "fileno")]
 pub trait AsSource {
     /// The source to wait on.
@@ -68,6 +68,12 @@ impl AsSource for Source<'_> {
 }
 
 impl AsSource for &dyn AsSource {
+    fn as_source(&self) -> Source<'_> {
+        (**self).as_source()
+    }
+}
+
+impl AsSource for Box<dyn AsSource> {
     fn as_source(&self) -> Source<'_> {
         (**self).as_source()
     }

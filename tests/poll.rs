@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use common::*;
-use readiness::{AsSource, Poll, PollFlags, RawSource};
+use readiness::{AsSource, Poll, PollFlags, RawSource, os_error};
 
 fn polled(poll: &mut Poll, timeout: Duration) -> Vec<(RawSource, PollFlags)> {
     poll.poll(Some(timeout)).unwrap().map(|event| (event.source, event.flags)).collect()
@@ -83,6 +83,9 @@ fn registered_again_it_has_the_new_flags_and_no_error() {
 fn what_is_not_registered_is_not_found() {
     let (mut poll, file) = (Poll::new(), file("unknown"));
     for _ in 0..2 {
+        let error = poll.modify(&file, PollFlags::IN).unwrap_err();
+        assert!(error.to_string().contains(&file.raw_source().to_string()), "{error}");
+        assert!(os_error(&error).is_some());
         assert_eq!(poll.modify(&file, PollFlags::IN).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(poll.unregister(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
         let raw = file.raw_source();

@@ -30,6 +30,21 @@ fn writable_everywhere(source: &(impl AsSource + ?Sized)) {
 }
 
 #[test]
+fn sources_of_different_types_share_a_list() {
+    let (file, out) = (file("shared"), writable());
+    let borrowed: [&dyn AsSource; 2] = [&out, &file];
+    let ready = select([], borrowed, [], Some(LONG)).unwrap();
+    assert_eq!(ready.write.len(), 2);
+    let ready = select([], &borrowed, [], Some(LONG)).unwrap();
+    assert_eq!(ready.write.len(), 2);
+    let raw = [out.raw_source(), file.raw_source()];
+    let owned: Vec<Box<dyn AsSource>> = vec![Box::new(out), Box::new(file)];
+    let ready = select([], &owned, [], Some(LONG)).unwrap();
+    assert_eq!(ready.write.iter().map(|one| one.raw_source()).collect::<Vec<_>>(), raw);
+    writable_everywhere(&owned[1]);
+}
+
+#[test]
 fn standard_streams() {
     writable_everywhere(&io::stdout());
     writable_everywhere(&io::stderr());

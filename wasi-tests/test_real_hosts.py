@@ -12,6 +12,8 @@ from host import BADF, Run
 # As a core module of WASI 0.1, and as a component of WASI 0.2.
 HOSTS = ["wasmtime", "node", "wasmtime 0.2", "jco"]
 
+pytestmark = pytest.mark.timeout(300)  # the builds
+
 
 @pytest.fixture(params=HOSTS)
 def start(request, tmp_path):
