@@ -448,8 +448,9 @@ pub struct Kevent {
     /// The filter's own flags.
     pub fflags: NoteFlags,
     /// The filter's own number: bytes, connections, expirations, a wait status;
-    /// in an entry with [`KeventFlags::ERROR`] the system's error number.
-    pub data: i64,
+    /// in an entry with [`KeventFlags::ERROR`] the system's error number. (On Apple's
+    /// systems of 32 bits it is an `isize`.)
+    pub data: host::Data,
     /// The program's own: it comes back as it was given.
     pub udata: usize,
     #[cfg(not(any(
@@ -516,7 +517,7 @@ impl Kevent {
 
     /// The same with this data.
     #[must_use]
-    pub const fn with_data(mut self, data: i64) -> Kevent {
+    pub const fn with_data(mut self, data: host::Data) -> Kevent {
         self.data = data;
         self
     }
@@ -536,7 +537,7 @@ impl Kevent {
         failed.then(|| std::io::Error::from_raw_os_error(self.data as i32))
     }
 
-    fn fields(&self) -> (usize, Filter, KeventFlags, NoteFlags, i64, isize) {
+    fn fields(&self) -> (usize, Filter, KeventFlags, NoteFlags, host::Data, isize) {
         let Kevent { ident, filter, flags, fflags, data, udata, .. } = *self;
         (ident, filter, flags, fflags, data, udata as isize)
     }

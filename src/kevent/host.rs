@@ -19,6 +19,12 @@ cfg_if::cfg_if! {
     }
 }
 
+/// As wide as a pointer on macOS and DragonFly, 64 bits on the others.
+#[cfg(all(target_vendor = "apple", target_pointer_width = "32"))]
+pub type Data = isize;
+#[cfg(not(all(target_vendor = "apple", target_pointer_width = "32")))]
+pub type Data = i64;
+
 cfg_if::cfg_if! {
     if #[cfg(target_os = "freebsd")] {
         pub use libc::{
