@@ -75,8 +75,8 @@ impl Filter {
     ///
     /// On Linux its exit is told, of any process, by pidfd_open(2) (Linux 5.3); forks
     /// and execs are refused. `data` is the wait status: of a child always, of another
-    /// process if it may be traced (proc_pid_stat(5)) and nobody waited for it first,
-    /// otherwise 0.
+    /// process if it may be traced (proc_pid_stat(5)), or if somebody has waited for it
+    /// already (Linux 6.15), otherwise 0.
     #[doc(alias = "EVFILT_PROC")]
     #[doc(alias = "KQ_FILTER_PROC")]
     pub const Proc: Filter = Filter(host::EVFILT_PROC);

@@ -34,15 +34,22 @@ impl Process {
         self.fd.as_raw_fd()
     }
 
-    /// The wait status of a process that has exited. Of a child it is the kernel's
-    /// word; of another process /proc has it until somebody waits for it, for those
-    /// who may trace the process. Otherwise nobody knows, and it is 0.
+    /// The wait status of a process that has exited. Of another process than a child
+    /// /proc has it until somebody waits for it, for those who may trace the process;
+    /// after that the pidfd has it (Linux 6.15). Otherwise nobody knows, and it is 0.
     pub(crate) fn status(&self) -> i64 {
-        if let Some(status) = self.child_status() {
-            return status;
-        }
         let same = |stat: &Stat| Some(stat.started) == self.started && stat.is_over;
-        stat(self.id).filter(same).map_or(0, |stat| stat.exit_code)
+        let over = || stat(self.id).filter(same).map(|stat| stat.exit_code);
+        let known = self.child_status().or_else(over).or_else(|| self.status_after());
+        known.unwrap_or(0)
+    }
+
+    /// Of a process that somebody waited for.
+    fn status_after(&self) -> Option<i64> {
+        let mut info = PidfdInfo { mask: EXIT, ..PidfdInfo::default() };
+        // SAFETY: the call writes as much as its number says, which is the structure.
+        check(unsafe { libc::ioctl(self.fd(), PIDFD_GET_INFO as _, &raw mut info) }).ok()?;
+        (info.mask & EXIT != 0).then_some(info.exit_code.into())
     }
 
     /// Leaves the child to be waited for.
@@ -72,6 +79,24 @@ impl Process {
         })
     }
 }
+
+/// struct pidfd_info of linux/pidfd.h, as it was at first.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `_IOWR(0xFF, 11, struct pidfd_info)` of most architectures. Where it is another
+/// number it is refused.
+const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
+/// `PIDFD_INFO_EXIT`
+const EXIT: u64 = 1 << 3;
+
+const _: () = assert!(size_of::<PidfdInfo>() == 64);
 
 /// What /proc/PID/stat says.
 struct Stat {

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::super::error::{EINVAL, refused, system};
+use super::super::error::refused;
 use super::super::host::Host;
 use super::super::knote::{Knotes, What};
 use super::System;
@@ -36,7 +36,7 @@ impl Signals {
     ) -> io::Result<Signal> {
         let signal = match change.ident {
             ident @ 1..=LAST => ident as i32,
-            _ => return Err(system(EINVAL)),
+            _ => return Err(refused(Filter::Signal, "there is no such signal")),
         };
         if !can_be_counted(signal) {
             return Err(refused(Filter::Signal, "no handler may be beside this signal's own"));

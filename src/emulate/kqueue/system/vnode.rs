@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
 
-use super::super::error::{EBADF, EINVAL, ENOENT, system, unsupported};
+use super::super::error::{EBADF, ENOENT, refused, system, unsupported};
 use super::super::host::Host;
 use super::super::knote::{Knotes, What};
 use super::System;
@@ -80,7 +80,7 @@ impl Vnodes {
         let fd = RawFd::try_from(change.ident).map_err(|_| system(EBADF))?;
         let state = FileState::of(fd)?;
         if !state.is_file {
-            return Err(system(EINVAL));
+            return Err(refused(Filter::Vnode, "it watches files and directories alone"));
         }
         check(change.fflags)?;
         self.open(host, knotes)?;
