@@ -107,7 +107,106 @@ fn every_constant_exists_and_supported_tells() {
     assert_eq!(NoteFlags::supported(Filter::Netdev), NoteFlags::empty());
 }
 
+/// sys/event.h of FreeBSD, and of FreeBSD 9 for `NETDEV`.
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
+#[test]
+fn the_constants_are_freebsds_where_it_is_emulated() {
+    use {Filter as E, KeventFlags as F, NoteFlags as N};
+    let filters = [
+        (E::Read, -1),
+        (E::Write, -2),
+        (E::Aio, -3),
+        (E::Vnode, -4),
+        (E::Proc, -5),
+        (E::Signal, -6),
+        (E::Timer, -7),
+        (E::Netdev, -8),
+        (E::User, -11),
+    ];
+    for (filter, number) in filters {
+        assert_eq!(filter.number(), number, "{filter}");
+        assert_eq!(E::from_number(number), filter);
+    }
+    let flags = [
+        (F::ADD, 0x1),
+        (F::DELETE, 0x2),
+        (F::ENABLE, 0x4),
+        (F::DISABLE, 0x8),
+        (F::ONESHOT, 0x10),
+        (F::CLEAR, 0x20),
+        (F::RECEIPT, 0x40),
+        (F::DISPATCH, 0x80),
+        (F::FORCEONESHOT, 0x100),
+        (F::KEEPUDATA, 0x200),
+        (F::SYSFLAGS, 0xf000),
+        (F::FLAG1, 0x2000),
+        (F::ERROR, 0x4000),
+        (F::EOF, 0x8000),
+    ];
+    for (flag, number) in flags {
+        assert_eq!(flag.bits(), number, "{flag:?}");
+    }
+    let notes = [
+        (N::LOWAT, 0x1),
+        (N::FILE_POLL, 0x2),
+        (N::DELETE, 0x1),
+        (N::WRITE, 0x2),
+        (N::EXTEND, 0x4),
+        (N::ATTRIB, 0x8),
+        (N::LINK, 0x10),
+        (N::RENAME, 0x20),
+        (N::REVOKE, 0x40),
+        (N::OPEN, 0x80),
+        (N::CLOSE, 0x100),
+        (N::CLOSE_WRITE, 0x200),
+        (N::READ, 0x400),
+        (N::EXIT, 0x8000_0000),
+        (N::FORK, 0x4000_0000),
+        (N::EXEC, 0x2000_0000),
+        (N::PCTRLMASK, 0xf000_0000),
+        (N::PDATAMASK, 0x000f_ffff),
+        (N::TRACK, 0x1),
+        (N::TRACKERR, 0x2),
+        (N::CHILD, 0x4),
+        (N::LINKUP, 0x1),
+        (N::LINKDOWN, 0x2),
+        (N::LINKINV, 0x4),
+        (N::SECONDS, 0x1),
+        (N::MSECONDS, 0x2),
+        (N::USECONDS, 0x4),
+        (N::NSECONDS, 0x8),
+        (N::ABSTIME, 0x10),
+        (N::FFNOP, 0),
+        (N::FFAND, 0x4000_0000),
+        (N::FFOR, 0x8000_0000),
+        (N::FFCOPY, 0xc000_0000),
+        (N::FFCTRLMASK, 0xc000_0000),
+        (N::FFLAGSMASK, 0x00ff_ffff),
+        (N::TRIGGER, 0x0100_0000),
+    ];
+    for (at, (note, number)) in notes.into_iter().enumerate() {
+        assert_eq!(note.bits(), number, "the note at {at}");
+    }
+}
+
 // control().
+
+#[test]
+fn changes_of_no_filter_are_passed_over() {
+    // kern_event.c: "if (!kevp->filter) continue;"
+    let kqueue = Kqueue::new().unwrap();
+    let nothing = Kevent::from_ident(1, Filter::from_number(0));
+    let receipt = nothing.with_flags(KeventFlags::DELETE | KeventFlags::RECEIPT);
+    let mut events = [Kevent::default(); 4];
+    let n = kqueue.control(&[nothing, receipt, user(1), trigger(1)], &mut events, SOON).unwrap();
+    assert_eq!(idents(&events[..n]), [1]);
+}
 
 #[test]
 fn changes_are_applied_in_order() {
@@ -509,6 +608,20 @@ fn a_timer_is_periodic_and_counts() {
     assert!(missed >= 5, "{missed}");
     let since = i64::try_from(begin.elapsed().as_millis() / 10).unwrap();
     assert!(counted + missed <= since, "none was counted twice");
+}
+
+#[test]
+fn a_disabled_timer_goes_on() {
+    // "The filter itself is not disabled."
+    let kqueue = Kqueue::new().unwrap();
+    let begin = Instant::now();
+    change(&kqueue, &[timer(1, 5).with_flags(KeventFlags::ADD | KeventFlags::DISABLE)]);
+    std::thread::sleep(Duration::from_millis(27));
+    assert!(wait(&kqueue, NOW).is_empty());
+    change(&kqueue, &[timer(1, 0).with_flags(KeventFlags::ENABLE)]);
+    let expired = wait(&kqueue, NOW)[0].data;
+    let since = i64::try_from(begin.elapsed().as_millis() / 5).unwrap();
+    assert!((5..=since).contains(&expired), "{expired} of {since}");
 }
 
 #[test]
