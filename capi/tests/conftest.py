@@ -38,6 +38,8 @@ class Flavour:
     static: bool = False
     # Calls that go to the library though their names are the C library's.
     wrap: tuple = ("close",)
+    # The sanitizer that the library itself is compiled with.
+    instrumented: str = ""
     # For WebAssembly: WASI 0.2, with sockets; the second archive has those names itself.
     component: bool = False
 
@@ -61,6 +63,10 @@ FLAVOURS = {
         Flavour("static", "native", static=True),
         Flavour("poll", "native", "poll"),
         Flavour("poll-static", "native", "poll", static=True, wrap=("close", "read", "write", "recv", "send", "accept")),
+        Flavour("address", "native", static=True, instrumented="address"),
+        Flavour("address-poll", "native", "poll", static=True, instrumented="address"),
+        Flavour("thread", "native", static=True, instrumented="thread"),
+        Flavour("thread-poll", "native", "poll", static=True, instrumented="thread"),
         Flavour("wasm", "wasm"),
         Flavour("component", "wasm", wrap=(), component=True),
     ]
@@ -79,6 +85,19 @@ class Builder:
             must([ROOT / "scripts/capi", flavour.kind, *([flavour.backend] if flavour.backend else [])], timeout=900)
             self.installed[key] = True
         return flavour.folder()
+
+    def instrumented(self, flavour):
+        """What a program links instead of the library: the one that is compiled with a sanitizer."""
+        key = (flavour.instrumented, flavour.backend)
+        if key not in self.installed:
+            command = [ROOT / "scripts/instrumented", *filter(None, key)]
+            done = run(command, timeout=1000, stderr=subprocess.PIPE)
+            self.installed[key] = done.stdout.split("\n")[:2] if done.returncode == 0 else done.stderr
+        if isinstance(self.installed[key], str):
+            pytest.skip(f"no {flavour.instrumented} sanitizer for Rust: {self.installed[key].strip().splitlines()[-1]}")
+        archive, runtime = self.installed[key]
+        whole = ["-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive", "-rdynamic"]
+        return [archive, *whole, "-lpthread", "-ldl", "-lm", "-lrt", "-lresolv"]
 
     def compiler(self, flavour):
         if not flavour.wasm:
@@ -101,6 +120,13 @@ class Builder:
             at = self.install(flavour)
             command += ["-DLIBREADINESS", f"-I{at}/include", f"-I{at}/include/compat"]
         command += [*options, source, "-o", program]
+        if flavour.instrumented:
+            # The runtime is Rust's, and so the compiler must not bring its own.
+            linked = self.instrumented(flavour)
+            compiled = program.with_suffix(".o")
+            must([*command[:-1], compiled, "-c", f"-fsanitize={flavour.instrumented}", "-DLIBREADINESS_WRAPS_CLOSE"])
+            must([CC, "-pthread", compiled, "-o", program, *(f"-Wl,--wrap={name}" for name in flavour.wrap), *linked])
+            return program
         if flavour.kind:
             command += [f"-Wl,--wrap={name}" for name in flavour.wrap]
             if flavour.wrap:
@@ -118,6 +144,8 @@ class Builder:
 
     def check(self, program, flavour, *arguments, timeout=100, **options):
         """Runs a test program in a folder of its own, with a standard input that says nothing."""
+        if flavour.instrumented == "thread":
+            options.setdefault("env", os.environ | {"TSAN_OPTIONS": f"halt_on_error=1 suppressions={HERE}/tsan.supp"})
         folder = self.folder / f"run-{program.name}"
         folder.mkdir(exist_ok=True)
         silent, writer = os.pipe()
