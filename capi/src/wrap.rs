@@ -113,7 +113,7 @@ pub unsafe extern "C" fn __wrap_accept4(
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-mod datagrams {
+mod linux {
     use libc::msghdr;
 
     use super::*;
@@ -127,6 +127,55 @@ mod datagrams {
         address: *mut c_void,
         size: *mut socklen_t,
     ) -> ssize_t {
+        // SAFETY: the caller's memory.
+        told(fd, unsafe { host::recvfrom(fd, to, count, flags, address, size) })
+    }
+
+    /// What `_FORTIFY_SOURCE` makes of read, recv and recvfrom, which know how much room
+    /// there is.
+    fn fortify(count: size_t, room: size_t) {
+        if count > room {
+            // SAFETY: no arguments. It is what the C library's own do in the end.
+            unsafe { libc::abort() }
+        }
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn __wrap___read_chk(
+        fd: c_int,
+        to: *mut c_void,
+        count: size_t,
+        room: size_t,
+    ) -> ssize_t {
+        fortify(count, room);
+        // SAFETY: the caller's memory.
+        told(fd, unsafe { host::read(fd, to, count) })
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn __wrap___recv_chk(
+        fd: c_int,
+        to: *mut c_void,
+        count: size_t,
+        room: size_t,
+        flags: c_int,
+    ) -> ssize_t {
+        fortify(count, room);
+        // SAFETY: the caller's memory.
+        told(fd, unsafe { host::recv(fd, to, count, flags) })
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn __wrap___recvfrom_chk(
+        fd: c_int,
+        to: *mut c_void,
+        count: size_t,
+        room: size_t,
+        flags: c_int,
+        address: *mut c_void,
+        size: *mut socklen_t,
+    ) -> ssize_t {
+        fortify(count, room);
         // SAFETY: the caller's memory.
         told(fd, unsafe { host::recvfrom(fd, to, count, flags, address, size) })
     }

@@ -11,6 +11,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CC = os.environ.get("CC", "gcc" if shutil.which("gcc") else "cc")
+CXX = os.environ.get("CXX", "g++" if shutil.which("g++") else "c++")
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # What the tests do on purpose: sizes that are wrong, and NULL.
 ON_PURPOSE = ["-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-nonnull", "-Wno-unknown-warning-option"]
@@ -99,9 +100,9 @@ class Builder:
         whole = ["-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive", "-rdynamic"]
         return [archive, *whole, "-lpthread", "-ldl", "-lm", "-lrt", "-lresolv"]
 
-    def compiler(self, flavour):
+    def compiler(self, flavour, plus=False):
         if not flavour.wasm:
-            return [CC]
+            return [CXX if plus else CC]
         # It says what is missing if it cannot install it.
         probe = run([ROOT / "scripts/wasm-cc", "--version"], timeout=600)
         if probe.returncode != 0:
@@ -113,7 +114,10 @@ class Builder:
         program = self.folder / f"{name or source.stem}-{flavour.name}{'.wasm' if flavour.wasm else ''}"
         if program.exists():
             return program
-        command = self.compiler(flavour) + ["-std=gnu11", "-g", "-O1", *WARNINGS, *ON_PURPOSE]
+        plus = source.suffix == ".cc"
+        command = self.compiler(flavour, plus) + ["-g", "-O1", *WARNINGS, *ON_PURPOSE]
+        # There are no exceptions in Debian's C++ for WebAssembly.
+        command += ["-std=c++17", "-pedantic", "-fno-exceptions"] if plus else ["-std=gnu11"]
         if not flavour.wasm:
             command += ["-pthread"]
         if flavour.kind:

@@ -20,6 +20,7 @@ PROGRAMS = [
     *[("kqueue", name) for name in LIBRARY],
     *[("descriptors", name) for name in NATIVE],
     *[("threads", name) for name in NATIVE],
+    *[("cplusplus.cc", name) for name in LIBRARY],
     *[("numbers", name) for name in ["wasm", "component"]],
     *[("sockets", name) for name in ["kernel", "shared", "component"]],
 ]
@@ -28,7 +29,8 @@ PROGRAMS = [
 @pytest.mark.parametrize("program, flavour", PROGRAMS)
 def test_program(builder, program, flavour):
     flavour = FLAVOURS[flavour]
-    builder.check(builder.compile(HERE / f"{program}.c", flavour), flavour)
+    source = program if "." in program else f"{program}.c"
+    builder.check(builder.compile(HERE / source, flavour), flavour)
 
 
 # The library under a sanitizer, and std too where that needs it.
@@ -171,6 +173,48 @@ def test_fortified_poll_is_ours(builder, tmp_path):
     must([*command, "-o", tmp_path / "use.o"])
     names = must(["nm", tmp_path / "use.o"])
     assert "readiness_poll" in names and "U poll" not in names and "__poll_chk" not in names
+
+
+FORTIFIED = """
+#include <sys/epoll.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    char buffer[64];
+    int ends[2], epoll = epoll_create1(0), found = 0;
+    size_t count = (size_t)argc * 8;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+
+    (void)argv;
+    if (pipe(ends) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
+        return 1;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event);
+    for (int at = 0; at < 10; at++) {
+        if (write(ends[1], "abcdefgh", 8) != 8)
+            return 1;
+        found += epoll_wait(epoll, &event, 1, 5000);
+        while (read(ends[0], buffer, count) > 0)
+            ;
+    }
+    printf("%d found\\n", found);
+    return close(epoll);
+}
+"""
+
+
+def test_fortified_reads_tell_of_EAGAIN(builder, tmp_path):
+    if not shutil.which("pkg-config"):
+        pytest.skip("no pkg-config")
+    at = builder.install(FLAVOURS["poll"])
+    flags = must(["pkg-config", "--cflags", "--libs", "readiness-compat"],
+                 env=os.environ | {"PKG_CONFIG_PATH": str(at / "lib/pkgconfig")}).split()
+    source, program = tmp_path / "fortified.c", tmp_path / "fortified"
+    source.write_text(FORTIFIED)
+    must([CC, "-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", source, "-o", program, *flags, f"-Wl,-rpath,{at}/lib"])
+    assert not re.search(r"U __read_chk", must(["nm", program]))
+    assert must([program]) == "10 found\n"
 
 
 def test_the_library_has_its_own_names_only(builder):
