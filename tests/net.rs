@@ -384,6 +384,32 @@ fn datagrams_are_readable_one_by_one() {
 }
 
 #[test]
+fn a_receive_that_blocks_gives_up_after_its_time_also_when_there_was_something_before() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+    let mut buffer = [0; 8];
+    assert_eq!(socket.recv_from(&mut buffer).unwrap().0, 1);
+    let time = Duration::from_millis(30);
+    if socket.set_read_timeout(Some(time)).is_err() {
+        return; // wasi-libc has none.
+    }
+    let begin = Instant::now();
+    let kind = socket.recv_from(&mut buffer).unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind:?}");
+    assert!(begin.elapsed() >= time - Duration::from_millis(1));
+
+    let (client, server) = pair();
+    send(&client, b"x");
+    server.set_nonblocking(false).unwrap();
+    assert_eq!((&server).read(&mut buffer).unwrap(), 1);
+    server.set_read_timeout(Some(time)).unwrap();
+    let begin = Instant::now();
+    let kind = (&server).read(&mut buffer).unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind:?}");
+    assert!(begin.elapsed() >= time - Duration::from_millis(1));
+}
+
+#[test]
 fn of_many_listeners_those_with_a_connection_are_readable() {
     let listeners: Vec<_> = (0..50).map(|_| listener()).collect();
     let mut clients = Vec::new();

@@ -80,6 +80,10 @@ pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
 /// What a pollable can mean: it is ready, and knows no directions.
 const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
+/// For how long what gives false alarms is not asked: it doubles from the first to
+/// the last.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(16)];
+
 /// The slot of what is asked for ourselves: connections that were closed while the
 /// host still sends.
 #[cfg(all(feature = "net", target_env = "p1"))]
@@ -132,6 +136,10 @@ pub(crate) struct PollableList {
     timer: Option<(Instant, HostPollable)>,
     ready: Bits,
     descriptors: descriptor::Descriptors,
+    /// What was ready in this wait, and nothing came of it; and what that happened to
+    /// again: a false alarm that some hosts never end.
+    alarms: Vec<(u32, Side)>,
+    liars: Vec<(u32, Side)>,
     /// Standard input's index, if this wait asks for it and it was not ready yet.
     stdin: Option<usize>,
 }
@@ -241,11 +249,17 @@ impl List for PollableList {
         if self.stale {
             self.keep();
         }
+        self.alarms.clear();
+        let mut pause = PAUSES[0];
         loop {
             self.look_at_others();
+            let most = self.pass_over_liars().then_some(pause);
             #[cfg(all(feature = "net", target_env = "p1"))]
             socket::sweep(&mut |pollable| self.ask(pollable, NOBODY, Side::Output));
-            let done = self.wait_once(&mut deadline);
+            let done = self.wait_once(&mut deadline, most);
+            if most.is_some() {
+                pause = (pause * 2).min(PAUSES[1]);
+            }
             let over = deadline.left().is_some() && deadline.passed();
             if self.ready.count > 0 || short && over {
                 self.ask_stdin();
@@ -357,7 +371,7 @@ impl PollableList {
     }
 
     /// One call of the host. `true`: there was nothing to wait for.
-    fn wait_once(&mut self, deadline: &mut Deadline) -> io::Result<bool> {
+    fn wait_once(&mut self, deadline: &mut Deadline, most: Option<Duration>) -> io::Result<bool> {
         if !self.descriptors.is_empty() {
             return self.wait_for_descriptors(deadline);
         }
@@ -365,9 +379,12 @@ impl PollableList {
             return Ok(true);
         }
         let left = if self.ready.count > 0 { Some(Duration::ZERO) } else { deadline.left() };
-        match left {
-            None if self.asked.is_empty() => return Err(nothing_to_wait_for()),
-            Some(Duration::ZERO) if self.asked.is_empty() => return Ok(true),
+        match (left, most) {
+            (Some(Duration::ZERO), _) if self.asked.is_empty() => return Ok(true),
+            (left, Some(most)) if left.is_none_or(|left| left > most) => {
+                self.call(Some(most), None)
+            }
+            (None, _) if self.asked.is_empty() => return Err(nothing_to_wait_for()),
             _ => self.call(left, deadline.at()),
         }
         Ok(false)
@@ -418,7 +435,29 @@ impl PollableList {
                 Side::Output => PollFlags::OUT,
             },
         };
+        if flags.is_empty() {
+            let alarm = (slot, side);
+            let list =
+                if self.alarms.contains(&alarm) { &mut self.liars } else { &mut self.alarms };
+            list.push(alarm);
+        }
         self.found(slot, flags);
+    }
+
+    /// Leaves out of the next call what has given false alarms: whether there was any.
+    fn pass_over_liars(&mut self) -> bool {
+        if self.liars.is_empty() {
+            return false;
+        }
+        for index in (self.kept..self.asked.len()).rev() {
+            if self.liars.contains(&self.answers[index]) {
+                self.asked.remove(index);
+                self.answers.remove(index);
+                self.stdin = self.stdin.map(|at| at - usize::from(at > index));
+            }
+        }
+        self.liars.clear();
+        true
     }
 
     /// A wait ends in which standard input had no time to become ready. Some hosts
@@ -515,6 +554,42 @@ mod tests {
             assert_eq!(wait(&mut list, deadline), (1000, 1));
         }
         assert!(list.ready().map(|(slot, _)| slot).eq(0..1000));
+    }
+
+    /// Ready, says the host, and nothing comes of it.
+    #[derive(Debug)]
+    struct Liar(HostPollable);
+
+    impl NetSocket for Liar {
+        fn name(&self) -> u32 {
+            1 << 31
+        }
+
+        fn known(&self) -> PollFlags {
+            PollFlags::empty()
+        }
+
+        fn ask(&self, _: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side)) {
+            ask(&self.0, Side::Input);
+        }
+
+        fn look(&self, _: PollFlags, _: Side) -> PollFlags {
+            PollFlags::empty()
+        }
+    }
+
+    #[test]
+    fn a_false_alarm_that_never_ends_is_no_spin() {
+        let mut list = list([Duration::from_millis(200)].into_iter());
+        let liar = Arc::new(Liar(after(Duration::ZERO)));
+        list.put(1, &Held::NetSocket(liar), PollFlags::IN);
+        let begin = Instant::now();
+        let (ready, calls) = wait(&mut list, Deadline::NEVER);
+        assert!(ready == 1 && begin.elapsed() >= Duration::from_millis(190));
+        assert!(calls <= 2 * 20, "{calls} calls");
+        list.vacate(0);
+        let (ready, calls) = wait(&mut list, Deadline::after(Some(Duration::from_millis(100))));
+        assert!(ready == 0 && calls <= 2 * 14, "{calls} calls");
     }
 
     #[test]

@@ -11,6 +11,9 @@ mod convert;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+use super::{PAUSES, after};
+use crate::timeout::Deadline;
+
 pub(super) use tcp::sweep;
 
 /// A new socket's name. They begin where no descriptor and no handle is, and
@@ -37,9 +40,38 @@ fn block_on(pollable: &HostPollable, timeout: Option<Duration>) -> bool {
     match timeout {
         None => pollable.block(),
         Some(timeout) => {
-            let clock = super::after(timeout);
+            let clock = after(timeout);
             return wasip2::io::poll::poll(&[pollable, &clock]).contains(&0);
         }
     }
     true
+}
+
+/// A call that blocks until its time is up.
+struct Blocking {
+    deadline: Deadline,
+    /// How often it was ready and nothing came of it.
+    alarms: u32,
+}
+
+impl Blocking {
+    fn new(timeout: Option<Duration>) -> Blocking {
+        Blocking { deadline: Deadline::after(timeout), alarms: 0 }
+    }
+
+    /// Waits; `false` if the time was up first.
+    fn block_on(&mut self, pollable: &HostPollable) -> bool {
+        if self.deadline.left().is_some() && self.deadline.passed() {
+            return false;
+        }
+        // Some hosts never end a false alarm.
+        if self.alarms > 1 {
+            let pause = PAUSES[0] * (1 << self.alarms.min(5)) / 2;
+            let left = self.deadline.left().unwrap_or(pause);
+            after(left.min(pause).min(PAUSES[1])).block();
+            self.deadline.refresh();
+        }
+        self.alarms += 1;
+        block_on(pollable, self.deadline.left())
+    }
 }

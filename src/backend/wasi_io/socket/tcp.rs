@@ -21,7 +21,7 @@ use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use super::convert::{error, family, finish, from_host, number, stream_number, to_host};
-use super::{block_on, lock, new_name, not_zero};
+use super::{Blocking, block_on, lock, new_name, not_zero};
 use crate::backend::wasi_io::{EITHER, NetSocket, Side};
 use crate::flags::PollFlags;
 
@@ -491,17 +491,18 @@ impl Tcp {
         mut call: impl FnMut(&mut State) -> io::Result<Tried<T>>,
     ) -> io::Result<T> {
         let mut state = lock(&self.state);
+        let mut blocking = None;
         loop {
             let side = match call(&mut state)? {
                 Tried::Done(done) => return Ok(done),
                 Tried::WouldBlock(side) => side,
             };
-            let timeout = timeout(&state);
             if state.nonblocking {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
+            let blocking = blocking.get_or_insert_with(|| Blocking::new(timeout(&state)));
             if let Some(pollable) = state.pollable(side) {
-                if !block_on(pollable, timeout) {
+                if !blocking.block_on(pollable) {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
             }

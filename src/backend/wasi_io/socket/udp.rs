@@ -18,7 +18,7 @@ use wasip2::sockets::udp::{
 use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 use super::convert::{error, family, finish, from_host, number, to_host};
-use super::{block_on, lock, new_name, not_zero};
+use super::{Blocking, lock, new_name, not_zero};
 use crate::backend::wasi_io::{NetSocket, Side};
 use crate::flags::PollFlags;
 
@@ -233,18 +233,18 @@ impl Udp {
         mut call: impl FnMut(&mut State) -> io::Result<Option<T>>,
     ) -> io::Result<T> {
         let mut state = lock(&self.state);
+        let mut blocking = Blocking::new(match side {
+            Side::Output => state.write_timeout,
+            _ => state.read_timeout,
+        });
         loop {
             if let Some(done) = call(&mut state)? {
                 return Ok(done);
             }
-            let timeout = match side {
-                Side::Output => state.write_timeout,
-                _ => state.read_timeout,
-            };
             let nonblocking = state.nonblocking;
             let Some(pollable) = state.pollable(side) else { return Err(not_open()) };
             // A host may learn that there is room only by being asked.
-            let ready = if nonblocking { pollable.ready() } else { block_on(pollable, timeout) };
+            let ready = if nonblocking { pollable.ready() } else { blocking.block_on(pollable) };
             if nonblocking && ready {
                 if let Some(done) = call(&mut state)? {
                     return Ok(done);
