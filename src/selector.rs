@@ -162,6 +162,17 @@ struct State {
     files_turn: bool,
 }
 
+/// What the backend found.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Something, were it late news.
+    any: bool,
+    /// A wake.
+    wake: bool,
+    /// News of what is not registered, or not open.
+    odd: bool,
+}
+
 /// With more late news than this, all of it is suspect.
 const SUSPECTS: usize = 64;
 
@@ -349,6 +360,7 @@ impl Selector {
     /// # Errors
     /// The host's own. On WASI, `InvalidInput` if nothing could ever end the wait.
     #[doc(alias = "select")]
+    #[inline]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         self.0.wait(events, Until::new(timeout, Signals::Resume))
     }
@@ -514,11 +526,37 @@ impl Inner {
         }
     }
 
+    #[inline]
     fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
+        let alone = self.waiter.load(Ordering::Relaxed) == this_thread();
+        if !alone || self.more_than_backend.load(Ordering::SeqCst) {
+            return self.wait_beside(events, until, None);
+        }
+        // The ordinary case, apart from the others, which would make it slower.
+        self.backend.wait(&mut events.found, events.capacity, until)?;
+        let mut found = self.tell(events);
+        if found.wake {
+            self.take_wakes(&mut events.list);
+            found.wake = false;
+        }
+        if events.list.is_empty() || found.odd {
+            return self.wait_beside(events, until, Some(found));
+        }
+        Ok(events.list.len())
+    }
+
+    /// A wait that may have to look beside the backend. `found`: by a first wait.
+    #[cold]
+    fn wait_beside(
+        &self,
+        events: &mut Events,
+        until: Until<'_>,
+        found: Option<Found>,
+    ) -> io::Result<usize> {
         self.note_waiter();
         let mut seen = None;
-        let waited = self.wait_aware(events, until, &mut seen);
+        let waited = self.wait_aware(events, until, found, &mut seen);
         if seen.is_some() || self.more_than_backend.load(Ordering::SeqCst) {
             self.leave(seen);
         }
@@ -526,29 +564,36 @@ impl Inner {
     }
 
     /// `seen`: the epoch that it knows of, once it has looked beside the backend.
-    #[inline]
     fn wait_aware(
         &self,
         events: &mut Events,
         mut until: Until<'_>,
+        mut found: Option<Found>,
         seen: &mut Option<u64>,
     ) -> io::Result<usize> {
         loop {
-            let mut this = until;
-            let mut most = events.capacity;
-            if self.more_than_backend.load(Ordering::SeqCst) {
-                (this.deadline, most) = self.look_beside(until, most, seen);
-            }
-            let looked = most > 0;
-            if looked {
-                self.backend.wait(&mut events.found, most, this)?;
-            }
-            let found = self.take(events, looked);
+            let found = match found.take() {
+                Some(found) => Some(found),
+                None => {
+                    let mut this = until;
+                    let mut most = events.capacity;
+                    if self.more_than_backend.load(Ordering::SeqCst) {
+                        (this.deadline, most) = self.look_beside(until, most, seen);
+                    }
+                    if most > 0 {
+                        self.backend.wait(&mut events.found, most, this)?;
+                        Some(self.tell(events))
+                    } else {
+                        None
+                    }
+                }
+            };
+            self.take(events, found);
             if !events.list.is_empty() {
                 return Ok(events.list.len());
             }
             // Late news and wakes may have taken the place of an event.
-            if until.deadline.passed() && looked && !found {
+            if until.deadline.passed() && found.is_some_and(|found| !found.any) {
                 return Ok(0);
             }
         }
@@ -607,33 +652,35 @@ impl Inner {
         }
     }
 
-    /// Makes events of what the backend found, if it was `looked` at, of timers and
-    /// of wakers. Whether the backend had found anything.
-    fn take(&self, events: &mut Events, looked: bool) -> bool {
-        let Events { found, list, capacity } = events;
-        let (mut any, mut odd, mut wake) = (false, false, false);
-        if looked {
-            for (key, flags) in HostBackend::events(found) {
-                any = true;
-                if flags.contains(PollFlags::NVAL)
-                    || self.cells.tell(key, flags, list) == Told::Stale
-                {
-                    wake |= key == Key::WAKE;
-                    odd |= key != Key::WAKE;
-                }
+    /// Makes events of what the backend found.
+    #[inline]
+    fn tell(&self, events: &mut Events) -> Found {
+        let Events { found, list, .. } = events;
+        let mut result = Found { any: false, wake: false, odd: false };
+        for (key, flags) in HostBackend::events(found) {
+            result.any = true;
+            if flags.contains(PollFlags::NVAL) || self.cells.tell(key, flags, list) == Told::Stale {
+                result.wake |= key == Key::WAKE;
+                result.odd |= key != Key::WAKE;
             }
         }
+        result
+    }
+
+    /// Makes events of wakers, of timers and of files, beside what the backend found
+    /// if it was asked.
+    fn take(&self, events: &mut Events, found: Option<Found>) {
+        let Events { found: buffer, list, capacity } = events;
         let room = capacity.saturating_sub(list.len());
-        if wake {
+        if found.is_some_and(|found| found.wake) {
             self.take_wakes(list);
         }
-        if odd {
-            self.take_odd(found);
+        if found.is_some_and(|found| found.odd) {
+            self.take_odd(buffer);
         }
         if self.more_than_backend.load(Ordering::SeqCst) {
             self.take_beside(room, list);
         }
-        any
     }
 
     fn take_wakes(&self, list: &mut Vec<Event>) {

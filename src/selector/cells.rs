@@ -1,7 +1,7 @@
 //! What a wait needs of each registration, to be read without a lock.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::event::{Event, Ready};
 use super::{Interest, Mode};
@@ -16,28 +16,29 @@ pub(super) struct Cells([OnceLock<Box<[Cell]>>; 26]);
 const FIRST: usize = 64;
 
 /// Written by whoever has the lock, read by every wait. A reader that finds the
-/// generation the same before and after has what belongs together; while a
-/// registration is modified it may see the old token with the new state.
+/// state the same before and after has what belongs together; while a registration is
+/// modified it may see the new token with the old state.
 #[derive(Default)]
 struct Cell {
-    generation: AtomicU32,
-    state: AtomicU32,
+    /// Above, the generation.
+    state: AtomicU64,
     token: AtomicU64,
 }
 
 /// Below these bits the interest; above them a count of the changes, so that no
-/// state is taken for an earlier one.
-const LIVE: u32 = 1 << 8;
+/// state is taken for an earlier one, and the generation.
+const LIVE: u64 = 1 << 8;
 /// It reports: not one-shot and reported already.
-const ARMED: u32 = 1 << 9;
-const ONESHOT: u32 = 1 << 10;
-const CHANGE: u32 = 1 << 11;
+const ARMED: u64 = 1 << 9;
+const ONESHOT: u64 = 1 << 10;
+const CHANGE: u64 = 1 << 11;
 
 impl Cell {
-    /// One change later, with all else unset.
-    fn changed(&self) -> u32 {
-        let state = self.state.load(Ordering::Relaxed);
-        (state & !(CHANGE - 1)).wrapping_add(CHANGE)
+    /// One change later, of a generation, with all else unset.
+    fn changed(&self, generation: u32) -> u64 {
+        let state = self.state.load(Ordering::Relaxed) as u32;
+        let count = (state & !(CHANGE as u32 - 1)).wrapping_add(CHANGE as u32);
+        u64::from(generation) << 32 | u64::from(count)
     }
 }
 
@@ -51,12 +52,14 @@ pub(super) enum Told {
 }
 
 impl Cells {
+    #[inline]
     fn place(slot: usize) -> (usize, usize) {
         let place = slot.saturating_add(FIRST);
         let chunk = place.ilog2() - FIRST.ilog2();
         (chunk as usize, place - (FIRST << chunk))
     }
 
+    #[inline]
     fn get(&self, slot: usize) -> Option<&Cell> {
         let (chunk, at) = Cells::place(slot);
         self.0.get(chunk)?.get()?.get(at)
@@ -74,16 +77,15 @@ impl Cells {
         let cell = &chunk[at];
         let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
         cell.token.store(token, Ordering::Relaxed);
-        let state = cell.changed() | u32::from(interest.bits()) | LIVE | ARMED | oneshot;
-        cell.state.store(state, Ordering::Release);
-        cell.generation.store(key.generation(), Ordering::Release);
+        let state = cell.changed(key.generation()) | LIVE | ARMED | oneshot;
+        cell.state.store(state | u64::from(interest.bits()), Ordering::Release);
     }
 
     /// Ends a registration. Under the lock.
     pub(super) fn revoke(&self, key: Key) {
         if let Some(cell) = self.get(key.slot()) {
-            cell.state.store(cell.changed(), Ordering::Relaxed);
-            cell.generation.store(key.generation().wrapping_add(1), Ordering::Release);
+            let next = key.generation().wrapping_add(1);
+            cell.state.store(cell.changed(next), Ordering::Release);
             // What is published in this cell next is seen after that.
             fence(Ordering::Release);
         }
@@ -106,15 +108,19 @@ impl Cells {
     #[inline]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
         let Some(cell) = self.get(key.slot()) else { return Told::Stale };
-        if cell.generation.load(Ordering::Acquire) != key.generation() {
-            return Told::Stale;
-        }
-        let state = cell.state.load(Ordering::Acquire);
-        let token = cell.token.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        if state & LIVE == 0 || cell.generation.load(Ordering::Relaxed) != key.generation() {
-            return Told::Stale;
-        }
+        let mut state = cell.state.load(Ordering::Acquire);
+        let token = loop {
+            if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
+                return Told::Stale;
+            }
+            let token = cell.token.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            let after = cell.state.load(Ordering::Acquire);
+            if after == state {
+                break token;
+            }
+            state = after;
+        };
         let interest = Interest::from_bits_truncate(state as u8);
         let ready = Ready::of(flags, interest);
         if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {
