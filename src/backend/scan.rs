@@ -25,16 +25,16 @@ pub(crate) struct Scan {
     state: Mutex<State>,
     /// The thread that waited has given the list back.
     turn: Condvar,
+    /// In the list while a thread waits, behind the sources.
     wake: Wake,
-    /// The slot of the first registration: the waker's is before it, if it has one.
-    first: usize,
 }
 
 #[derive(Default)]
 struct State {
     list: SourceList,
-    /// By slot, the waker's not counted.
+    /// By slot; and what each wait needs of it, apart, to be near.
     slots: Vec<Slot>,
+    heads: Vec<Head>,
     /// The slots whose edge is not armed in full.
     quiet: Vec<u32>,
     /// The slots of other sets.
@@ -62,15 +62,26 @@ struct State {
     look: u32,
 }
 
-/// A registration.
-struct Slot {
+/// Of a registration what every wait needs that finds it ready.
+#[derive(Clone, Copy)]
+struct Head {
     generation: u32,
+    mode: Mode,
+}
+
+impl Head {
+    fn key(self, slot: usize) -> Key {
+        Key::new(slot as u32, self.generation)
+    }
+}
+
+/// The rest of it.
+struct Slot {
     source: Member,
     /// What tells the source from another one with its number. Front ends look at
     /// that themselves; here it is for those who ask about the set.
     identity: Option<(u64, u64)>,
     want: PollFlags,
-    mode: Mode,
     /// It is in the list.
     listed: bool,
     edge: Edge,
@@ -100,21 +111,15 @@ impl Slot {
     /// One that nobody has used yet.
     fn vacant(source: &Member) -> Slot {
         Slot {
-            generation: u32::MAX,
             source: source.clone(),
             identity: None,
             want: PollFlags::empty(),
-            mode: Mode::Level,
             listed: false,
             edge: Edge::default(),
             quiet: false,
             found: (0, PollFlags::empty()),
             fires: false,
         }
-    }
-
-    fn key(&self, slot: usize) -> Key {
-        Key::new(slot as u32, self.generation)
     }
 
     fn count(&self) -> Option<u64> {
@@ -133,12 +138,12 @@ impl Slot {
 }
 
 impl State {
-    fn apply(&mut self, change: Change, first: usize) {
+    fn apply(&mut self, change: Change) {
         match change {
-            Change::Put(put) => self.put(put, first),
+            Change::Put(put) => self.put(put),
             Change::Vacate { key } => {
                 if self.is_live(key) {
-                    self.vacate(key.slot(), first);
+                    self.vacate(key.slot());
                     // A source that is owned is let go of.
                     self.slots[key.slot()].source = Member::Set(Weak::new(), 0);
                 }
@@ -152,47 +157,40 @@ impl State {
     }
 
     fn is_live(&self, key: Key) -> bool {
-        self.slots.get(key.slot()).is_some_and(|slot| slot.generation == key.generation())
+        self.heads.get(key.slot()).is_some_and(|head| head.generation == key.generation())
     }
 
-    fn put(&mut self, put: Put, first: usize) {
+    fn put(&mut self, put: Put) {
         let Put { key, source, identity, want, mode } = put;
         let at = key.slot();
         let listed = !want.is_empty();
         let is_set = matches!(source, Member::Set(..));
         if self.slots.get(at).is_some_and(|slot| slot.listed) {
-            self.vacate(at, first);
+            self.vacate(at);
         }
         // Keys need not come in order: a kqueue has slots for timers between.
         for gap in self.slots.len()..at {
-            self.list.put(first + gap, &source, want);
-            self.list.vacate(first + gap);
+            self.list.put(gap, &source, want);
+            self.list.vacate(gap);
             self.slots.push(Slot::vacant(&source));
+            self.heads.push(Head { generation: u32::MAX, mode });
         }
         // A slot of its own even if it is vacant.
-        self.list.put(first + at, &source, want);
+        self.list.put(at, &source, want);
         if !listed {
-            self.list.vacate(first + at);
+            self.list.vacate(at);
         }
         let quiet = self.slots.get(at).is_some_and(|slot| slot.quiet);
-        let generation = key.generation();
+        let head = Head { generation: key.generation(), mode };
         let edge = Edge::default();
         let found = (self.look, PollFlags::empty());
-        let slot = Slot {
-            generation,
-            source,
-            identity,
-            want,
-            mode,
-            listed,
-            edge,
-            quiet,
-            found,
-            fires: false,
-        };
+        let slot = Slot { source, identity, want, listed, edge, quiet, found, fires: false };
         match self.slots.get_mut(at) {
-            Some(old) => *old = slot,
-            None => self.slots.push(slot),
+            Some(old) => (*old, self.heads[at]) = (slot, head),
+            None => {
+                self.slots.push(slot);
+                self.heads.push(head);
+            }
         }
         if is_set && listed {
             self.sets.push(at as u32);
@@ -200,8 +198,8 @@ impl State {
     }
 
     /// Takes a slot out of the list; its registration may stay.
-    fn vacate(&mut self, at: usize, first: usize) {
-        self.list.vacate(first + at);
+    fn vacate(&mut self, at: usize) {
+        self.list.vacate(at);
         let slot = &mut self.slots[at];
         slot.listed = false;
         slot.edge = Edge::default();
@@ -211,15 +209,15 @@ impl State {
     }
 
     /// Takes notice of the edges, after a look at all that is wanted.
-    fn see(&mut self, first: usize) {
+    fn see(&mut self) {
         let State { list, slots, quiet, look, .. } = self;
         if quiet.is_empty() {
             return;
         }
         *look = look.wrapping_add(1);
         for (at, flags) in list.ready() {
-            if at >= first {
-                slots[at - first].found = (*look, flags);
+            if let Some(slot) = slots.get_mut(at) {
+                slot.found = (*look, flags);
             }
         }
         let now = Instant::now();
@@ -236,47 +234,56 @@ impl State {
     }
 
     /// What is ready, and to be told.
-    fn told(&self, first: usize) -> impl Iterator<Item = (usize, PollFlags)> {
+    fn told(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         self.list
             .ready()
-            .filter_map(move |(at, flags)| Some((at.checked_sub(first)?, flags)))
-            .filter(|(at, _)| !self.slots[*at].quiet || self.slots[*at].fires)
+            .filter(|(at, _)| self.slots.get(*at).is_some_and(|slot| !slot.quiet || slot.fires))
     }
 
     /// Moves what the wait found to `out`.
-    fn collect(
-        &mut self,
-        out: &mut Vec<(Key, PollFlags)>,
-        ready: usize,
-        most: usize,
-        first: usize,
-    ) {
+    fn collect(&mut self, out: &mut Vec<(Key, PollFlags)>, ready: usize, most: usize) {
         // What a look found closed is there already, and takes nobody's place.
         let begin = out.len();
         let mut room = most;
-        // Too much for the buffer: begin after what was told last.
-        let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
-        let mut take = |(at, flags): (usize, PollFlags)| {
-            // What was closed is no event.
-            if flags.contains(PollFlags::NVAL) {
-                changes = true;
-            } else if room == 0 {
-                return false;
-            } else {
-                room -= 1;
+        if ready <= room && self.quiet.is_empty() {
+            // The ordinary case: all of it.
+            let mut found = 0;
+            let State { list, heads, .. } = self;
+            // A place for each, so that the loop has neither to branch nor to grow.
+            out.resize(begin + ready, (Key::WAKE, PollFlags::empty()));
+            for ((at, flags), place) in list.ready().zip(&mut out[begin..]) {
+                // The waker has none.
+                let Some(head) = heads.get(at) else { break };
+                changes |= head.mode != Mode::Level || flags.contains(PollFlags::NVAL);
+                *place = (head.key(at), flags);
+                found += 1;
             }
-            let slot = &self.slots[at];
-            changes |= slot.mode != Mode::Level;
-            out.push((slot.key(at), flags));
-            true
-        };
-        let all = self.told(first).skip_while(|(at, _)| *at < cursor).all(&mut take);
-        if all && cursor > 0 {
-            self.told(first).take_while(|(at, _)| *at < cursor).all(&mut take);
-        }
-        if let Some((last, _)) = out[begin..].last() {
-            self.cursor = last.slot() + 1;
+            out.truncate(begin + found);
+        } else {
+            // Too much for the buffer: begin after what was told last.
+            let cursor = if ready > room { self.cursor } else { 0 };
+            let mut take = |(at, flags): (usize, PollFlags)| {
+                // What was closed is no event.
+                if flags.contains(PollFlags::NVAL) {
+                    changes = true;
+                } else if room == 0 {
+                    return false;
+                } else {
+                    room -= 1;
+                }
+                let head = self.heads[at];
+                changes |= head.mode != Mode::Level;
+                out.push((head.key(at), flags));
+                true
+            };
+            let all = self.told().skip_while(|(at, _)| *at < cursor).all(&mut take);
+            if all && cursor > 0 {
+                self.told().take_while(|(at, _)| *at < cursor).all(&mut take);
+            }
+            if let Some((last, _)) = out[begin..].last() {
+                self.cursor = last.slot() + 1;
+            }
         }
         if !changes {
             return;
@@ -285,9 +292,10 @@ impl State {
         for &(key, flags) in &out[begin..] {
             let at = key.slot();
             let slot = &mut self.slots[at];
-            if slot.mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
-                self.vacate(at, first);
-            } else if slot.mode.is_edge() {
+            let mode = self.heads[at].mode;
+            if mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
+                self.vacate(at);
+            } else if mode.is_edge() {
                 let mut edge = std::mem::take(&mut slot.edge);
                 edge.tell(flags, || slot.count(), *now.get_or_insert_with(Instant::now));
                 slot.edge = edge;
@@ -300,22 +308,22 @@ impl State {
     }
 
     /// Leaves in the list what is not quiet.
-    fn narrow(&mut self, first: usize) {
+    fn narrow(&mut self) {
         for &at in &self.quiet {
             match self.slots[at as usize].rest() {
-                Some(rest) => self.list.set(first + at as usize, rest),
-                None => self.list.vacate(first + at as usize),
+                Some(rest) => self.list.set(at as usize, rest),
+                None => self.list.vacate(at as usize),
             }
         }
     }
 
     /// Undoes it.
-    fn widen(&mut self, first: usize) {
+    fn widen(&mut self) {
         for &at in &self.quiet {
             let slot = &self.slots[at as usize];
             match slot.rest() {
-                Some(_) => self.list.set(first + at as usize, slot.want),
-                None => self.list.put(first + at as usize, &slot.source, slot.want),
+                Some(_) => self.list.set(at as usize, slot.want),
+                None => self.list.put(at as usize, &slot.source, slot.want),
             }
         }
     }
@@ -360,7 +368,7 @@ impl Scan {
             state.changes.push(change);
             self.kick(&mut state)?;
         } else {
-            state.apply(change, self.first);
+            state.apply(change);
         }
         state.observers.iter().try_for_each(|observer| observer.wake())
     }
@@ -411,19 +419,30 @@ impl Scan {
         until: Until<'_>,
     ) -> (MutexGuard<'a, State>, io::Result<usize>) {
         if look == Look::Narrow {
-            state.narrow(self.first);
+            state.narrow();
         }
         state.busy = true;
         let mut list = std::mem::take(&mut state.list);
         drop(state);
 
+        let len = list.len();
+        if until.deadline.left() != Some(Duration::ZERO) {
+            if let Some(source) = self.wake.source() {
+                // Behind the rest: the host stops to prepare for sleep at the first
+                // one that is ready.
+                list.put(len, &Member::Host(source), PollFlags::IN);
+            }
+        }
         let waited = list.wait(until);
+        if list.len() > len {
+            list.truncate(len);
+        }
 
         let mut state = self.lock();
         state.list = list;
         state.busy = false;
         if look == Look::Narrow {
-            state.widen(self.first);
+            state.widen();
         }
         if std::mem::take(&mut state.kicked) {
             self.wake.drain();
@@ -437,7 +456,7 @@ impl Scan {
         let changed = !state.changes.is_empty();
         let mut changes = std::mem::take(&mut state.changes);
         for change in changes.drain(..) {
-            state.apply(change, self.first);
+            state.apply(change);
         }
         state.changes = changes;
         let (visitors, queued) = (state.visitors, state.queued);
@@ -472,10 +491,10 @@ impl Scan {
         let until = Until::NOW;
         let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
         let (mut state, waited) = self.wait_host(state, Look::Whole, until);
-        state.see(self.first);
+        state.see();
         let mut found = 0;
         let mut closed = Vec::new();
-        for (at, flags) in state.told(self.first) {
+        for (at, flags) in state.told() {
             let slot = &state.slots[at];
             if flags.contains(PollFlags::NVAL) || slot.source.identity() != slot.identity {
                 closed.push(at);
@@ -484,8 +503,8 @@ impl Scan {
             }
         }
         for at in closed {
-            let key = state.slots[at].key(at);
-            state.vacate(at, self.first);
+            let key = state.heads[at].key(at);
+            state.vacate(at);
             state.closed.push(key);
         }
         let due = state.pending_at.is_some_and(|at| at <= Instant::now());
@@ -559,14 +578,8 @@ impl Backend for Scan {
         static IDS: AtomicU64 = AtomicU64::new(1 << 31);
 
         let wake = Wake::new()?;
-        let mut state = State::default();
-        let mut first = 0;
-        if let Some(source) = wake.source() {
-            state.list.put(0, &Member::Host(source), PollFlags::IN);
-            first = 1;
-        }
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Ok(Scan { id, state: Mutex::new(state), turn: Condvar::new(), wake, first })
+        Ok(Scan { id, state: Mutex::default(), turn: Condvar::new(), wake })
     }
 
     fn as_source(set: &Arc<Scan>) -> Source<'_> {
@@ -635,8 +648,7 @@ impl Backend for Scan {
             state.woken |= woken;
             let mut next = Look::Whole;
             if let Ok(ready) = waited {
-                let first = self.first;
-                let is_quiet = |at: usize| at >= first && state.slots[at - first].quiet;
+                let is_quiet = |at: usize| state.slots.get(at).is_some_and(|slot| slot.quiet);
                 if look == Look::Narrow && state.list.ready().any(|(at, _)| is_quiet(at)) {
                     // An edge tells all that its source is ready for: look.
                     self.go_on(state);
@@ -644,11 +656,11 @@ impl Backend for Scan {
                     continue;
                 }
                 if look == Look::Whole && quiet {
-                    state.see(first);
+                    state.see();
                     next = Look::Narrow;
                 }
                 if ready > 0 {
-                    state.collect(out, ready, most, first);
+                    state.collect(out, ready, most);
                 }
             }
             if waited.is_ok() && std::mem::take(&mut state.woken) {

@@ -21,8 +21,9 @@ use crate::timeout::Until;
 pub(crate) struct EmulatedEpoll {
     set: Arc<HostBackend>,
     table: Mutex<Table>,
-    /// Of waits that have ended.
-    buffers: Mutex<Vec<Buffer>>,
+    /// For one wait, and of those beside it that have ended.
+    buffer: Mutex<Buffer>,
+    more_buffers: Mutex<Vec<Buffer>>,
 }
 
 type Buffer = <HostBackend as Backend>::Buffer;
@@ -61,7 +62,12 @@ impl EmulatedEpoll {
             return Err(error(errno::INVALID));
         }
         let set = Arc::new(HostBackend::new()?);
-        Ok(EmulatedEpoll { set, table: Mutex::default(), buffers: Mutex::default() })
+        Ok(EmulatedEpoll {
+            set,
+            table: Mutex::default(),
+            buffer: Mutex::default(),
+            more_buffers: Mutex::default(),
+        })
     }
 
     pub(crate) fn as_source(&self) -> Source<'_> {
@@ -89,7 +95,7 @@ impl EmulatedEpoll {
     /// its own ends.
     fn find(&self, table: &mut Table, member: &Member) -> Option<Key> {
         let key = table.find(member.raw())?;
-        let entry = table.get(key)?;
+        let entry = table.entry(key)?;
         if entry.identity == member.identity() {
             return Some(key);
         }
@@ -123,10 +129,7 @@ impl EmulatedEpoll {
                     table.remove(old);
                 }
                 let identity = member.identity();
-                table.insert(
-                    key,
-                    Entry { source: member, identity, flags, data, told: Told::default() },
-                );
+                table.insert(key, Entry { source: member, identity }, flags, data);
                 Ok(())
             }
             Ok(Added::AlwaysReady) => {
@@ -152,8 +155,8 @@ impl EmulatedEpoll {
         }
         let mut table = self.table();
         let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
-        let Some(entry) = table.get_mut(key) else { return Err(error(errno::NOT_FOUND)) };
-        if entry.flags.contains(EpollFlags::EXCLUSIVE) {
+        let Some(head) = table.head(key) else { return Err(error(errno::NOT_FOUND)) };
+        if head.flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
         match self.set.modify(key, &member, wants(flags), mode(flags)) {
@@ -164,7 +167,7 @@ impl EmulatedEpoll {
             }
             modified => modified?,
         }
-        (entry.flags, entry.data, entry.told) = (flags, data, Told::default());
+        (head.flags, head.data, head.told) = (flags, data, Told::default());
         Ok(())
     }
 
@@ -194,35 +197,41 @@ impl EmulatedEpoll {
     }
 
     /// Fills the front of `events`.
-    pub(crate) fn wait(
-        &self,
-        events: &mut [EpollEvent],
-        mut until: Until<'_>,
-    ) -> io::Result<usize> {
+    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
         if events.is_empty() {
             return Err(error(errno::INVALID));
         }
-        let buffers = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(mut found) = self.buffer.try_lock() {
+            return self.wait_into(&mut found, events, until);
+        }
+        let buffers = || self.more_buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = buffers().pop().unwrap_or_default();
-        let waited = loop {
-            if let Err(error) = self.set.wait(&mut found, events.len(), until) {
-                break Err(error);
-            }
+        let waited = self.wait_into(&mut found, events, until);
+        buffers().push(found);
+        waited
+    }
+
+    fn wait_into(
+        &self,
+        found: &mut Buffer,
+        events: &mut [EpollEvent],
+        mut until: Until<'_>,
+    ) -> io::Result<usize> {
+        loop {
+            self.set.wait(found, events.len(), until)?;
             let mut taken = 0;
-            let passed_over = self.take(&found, events, &mut taken, &[]);
+            let passed_over = self.take(found, events, &mut taken, &[]);
             if passed_over && taken < events.len() {
                 // It took the place of something else.
-                match self.fill_up(&mut found, events, &mut taken) {
-                    Err(error) if taken == 0 => break Err(error),
+                match self.fill_up(found, events, &mut taken) {
+                    Err(error) if taken == 0 => return Err(error),
                     _ => {}
                 }
             }
             if taken > 0 || until.deadline.passed() {
-                break Ok(taken);
+                return Ok(taken);
             }
-        };
-        buffers().push(found);
-        waited
+        }
     }
 
     /// Looks for more.
@@ -260,15 +269,16 @@ impl EmulatedEpoll {
             if before.contains(&key) {
                 continue;
             }
-            let Some(entry) = table.get_mut(key) else {
+            let Some(head) = table.head(key) else {
                 // Late news.
                 passed_over = true;
                 continue;
             };
             // Closed, or the number is another source's: the registration ended.
             let closed = flags.contains(PollFlags::NVAL);
-            let flags = flags.to_epoll() & (entry.flags | UNASKED);
-            if closed || entry.is_another(round, flags) {
+            let flags = flags.to_epoll() & (head.flags | UNASKED);
+            let looked = head.is_to_be_looked_at(round, flags);
+            if closed || (looked && table.entry(key).is_some_and(Entry::is_another)) {
                 self.end(&mut table, key);
                 passed_over |= !closed;
                 continue;
@@ -278,9 +288,10 @@ impl EmulatedEpoll {
                 continue;
             }
             let Some(event) = events.get_mut(*taken) else { break };
-            *event = EpollEvent::new(flags, entry.data);
+            let head = &mut table.heads[key.slot()];
+            *event = EpollEvent::new(flags, head.data);
             *taken += 1;
-            entry.told = Told { round, flags, rounds: entry.told.rounds.wrapping_add(1) };
+            head.told = Told { round, flags, rounds: head.told.rounds.wrapping_add(1) };
         }
         passed_over
     }
@@ -289,7 +300,7 @@ impl EmulatedEpoll {
 impl std::fmt::Debug for EmulatedEpoll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let table = self.table();
-        let sources = table.slots.iter().filter_map(|slot| slot.entry.as_ref());
+        let sources = table.entries.iter().flatten();
         f.debug_set().entries(sources.map(|entry| entry.source.raw())).finish()
     }
 }
@@ -297,29 +308,31 @@ impl std::fmt::Debug for EmulatedEpoll {
 /// The registrations.
 #[derive(Default)]
 struct Table {
-    slots: Vec<Slot>,
+    /// By slot; and what a wait needs of it, apart, to be near.
+    entries: Vec<Option<Entry>>,
+    heads: Vec<Head>,
     free: Vec<u32>,
     index: Index,
     /// Counts what was found.
     round: u32,
 }
 
-#[derive(Default)]
-struct Slot {
+#[derive(Clone, Copy, Default)]
+struct Head {
     generation: u32,
-    entry: Option<Entry>,
+    flags: EpollFlags,
+    data: u64,
+    told: Told,
 }
 
 struct Entry {
     source: Member,
     /// What tells the source from another one with its number.
     identity: Option<(u64, u64)>,
-    flags: EpollFlags,
-    data: u64,
-    told: Told,
 }
 
 /// What a source was told with last.
+#[derive(Clone, Copy)]
 struct Told {
     round: u32,
     flags: EpollFlags,
@@ -338,17 +351,23 @@ impl Default for Told {
 const LOOKS: u32 = 32;
 const NOW_AND_THEN: u32 = 256;
 
-impl Entry {
-    /// Whether the number is another source's, where the host can tell.
-    fn is_another(&mut self, round: u32, flags: EpollFlags) -> bool {
+impl Head {
+    /// Whether it is time to look at the source, where the host does not tell.
+    fn is_to_be_looked_at(&mut self, round: u32, flags: EpollFlags) -> bool {
         if HostBackend::CAPS.identity {
             return false;
         }
         if round.wrapping_sub(self.told.round) != 1 || flags != self.told.flags {
             self.told.rounds = 0;
         }
-        (self.told.rounds < LOOKS || self.told.rounds.is_multiple_of(NOW_AND_THEN))
-            && self.source.identity() != self.identity
+        self.told.rounds < LOOKS || self.told.rounds.is_multiple_of(NOW_AND_THEN)
+    }
+}
+
+impl Entry {
+    /// Whether the number is another source's, where that can be told.
+    fn is_another(&self) -> bool {
+        self.source.identity() != self.identity
     }
 }
 
@@ -358,44 +377,49 @@ impl Table {
         self.round
     }
 
+    fn key(&self, slot: u32) -> Key {
+        Key::new(slot, self.heads[slot as usize].generation)
+    }
+
     fn find(&self, source: RawSource) -> Option<Key> {
-        let slot = self.index.get(source)?;
-        Some(Key::new(slot, self.slots[slot as usize].generation))
+        self.index.get(source).map(|slot| self.key(slot))
     }
 
     /// A key for a new registration: to be inserted or released.
     fn reserve(&mut self) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() as u32 - 1
+            self.heads.push(Head::default());
+            self.entries.push(None);
+            self.heads.len() as u32 - 1
         });
-        Key::new(slot, self.slots[slot as usize].generation)
+        self.key(slot)
     }
 
     fn release(&mut self, key: Key) {
         self.free.push(key.slot() as u32);
     }
 
-    fn insert(&mut self, key: Key, entry: Entry) {
+    fn insert(&mut self, key: Key, entry: Entry, flags: EpollFlags, data: u64) {
         self.index.insert(entry.source.raw(), key.slot() as u32);
-        self.slots[key.slot()].entry = Some(entry);
+        self.heads[key.slot()] =
+            Head { generation: key.generation(), flags, data, told: Told::default() };
+        self.entries[key.slot()] = Some(entry);
     }
 
-    fn get(&self, key: Key) -> Option<&Entry> {
-        let slot = self.slots.get(key.slot())?;
-        if slot.generation == key.generation() { slot.entry.as_ref() } else { None }
+    fn head(&mut self, key: Key) -> Option<&mut Head> {
+        self.heads.get_mut(key.slot()).filter(|head| head.generation == key.generation())
     }
 
-    fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
-        let slot = self.slots.get_mut(key.slot())?;
-        if slot.generation == key.generation() { slot.entry.as_mut() } else { None }
+    fn entry(&self, key: Key) -> Option<&Entry> {
+        let head = self.heads.get(key.slot())?;
+        if head.generation == key.generation() { self.entries[key.slot()].as_ref() } else { None }
     }
 
     fn remove(&mut self, key: Key) -> Option<Entry> {
-        self.get(key)?;
-        let slot = &mut self.slots[key.slot()];
-        let entry = slot.entry.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        self.entry(key)?;
+        let entry = self.entries[key.slot()].take()?;
+        let head = &mut self.heads[key.slot()];
+        head.generation = head.generation.wrapping_add(1);
         self.free.push(key.slot() as u32);
         self.index.remove(entry.source.raw());
         Some(entry)
