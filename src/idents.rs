@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::backend::NetSocket;
-use crate::backend::Scan;
+use crate::backend::Set;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::pollable::WeakPollable;
 #[allow(unused_imports, reason = "where there is no host, nothing is held")]
 use crate::source::{Held, Member, RawSource, Source};
 
 enum Named {
-    Set(Weak<Scan>),
+    Set(Weak<dyn Set>),
     #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
     Pollable(WeakPollable),
     #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 #[cfg(any(unix, target_os = "wasi"))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
-use crate::backend::{self, Scan};
+use crate::backend::{self, Set, SetHandle};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::{backend::Socket, pollable::Pollable};
 
@@ -99,7 +99,7 @@ enum Repr<'a> {
     #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
     #[allow(dead_code, reason = "as below")]
     NetSocket(&'a Socket),
-    Set(&'a Arc<Scan>),
+    Set(&'a dyn SetHandle),
 }
 
 impl<'a> Source<'a> {
@@ -122,7 +122,7 @@ impl<'a> Source<'a> {
 
     /// What a host is given of it; or the set that it is.
     #[inline]
-    pub(crate) fn held(self) -> Result<Held, &'a Arc<Scan>> {
+    pub(crate) fn held(self) -> Result<Held, &'a dyn SetHandle> {
         match self.0 {
             #[cfg(any(unix, target_os = "wasi"))]
             Repr::Fd(fd) => Ok(Held::Fd(fd.as_raw_fd())),
@@ -140,7 +140,7 @@ impl<'a> Source<'a> {
     pub(crate) fn hold(self) -> Member {
         match self.held() {
             Ok(held) => Member::Host(held),
-            Err(set) => Member::Set(Arc::downgrade(set), set.id()),
+            Err(set) => Member::Set(set.downgrade(), set.id()),
         }
     }
 
@@ -153,7 +153,7 @@ impl<'a> Source<'a> {
 
     /// A set that has no descriptor.
     #[allow(dead_code, reason = "where the kernel has sets, they have descriptors")]
-    pub(crate) fn of_set(set: &'a Arc<Scan>) -> Source<'a> {
+    pub(crate) fn of_set(set: &'a dyn SetHandle) -> Source<'a> {
         Source(Repr::Set(set))
     }
 }
@@ -268,7 +268,7 @@ pub(crate) enum Member {
     /// What the host can wait on.
     Host(Held),
     /// An emulated set, and its number. It ends with its owner.
-    Set(Weak<Scan>, u64),
+    Set(Weak<dyn Set>, u64),
 }
 
 impl Member {
@@ -357,11 +357,12 @@ impl Held {
 }
 
 /// From a source's name to where its registration stands. Small numbers, which
-/// descriptors are, index an array; the others are sought in a tree.
+/// descriptors and handles are, index an array; the others, of which there are few,
+/// are in order.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     small: Vec<u32>,
-    large: std::collections::BTreeMap<RawSource, u32>,
+    large: Vec<(RawSource, u32)>,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -370,23 +371,35 @@ const SMALL: usize = 1 << 20;
 impl Index {
     fn small(raw: RawSource) -> Option<usize> {
         let number = match raw {
-            #[cfg(any(unix, target_os = "wasi"))]
+            #[cfg(any(unix, all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io"))))]
             RawSource::Fd(fd) => usize::try_from(fd).ok(),
+            // Handles are multiples of four.
+            #[cfg(windows)]
+            RawSource::Socket(socket) if socket % 4 == 0 => usize::try_from(socket / 4).ok(),
             #[cfg(windows)]
             RawSource::Socket(_) => None,
+            // Descriptors and handles in turns.
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Pollable(_) | RawSource::Socket(_) => None,
+            RawSource::Fd(fd) => usize::try_from(fd).ok().and_then(|fd| fd.checked_mul(2)),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(handle) => (handle as usize).checked_mul(2).map(|at| at + 1),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Socket(_) => None,
             RawSource::Set(_) => None,
         };
         number.filter(|&number| number < SMALL)
     }
 
+    /// Where it is among the large ones, or would be.
+    fn large(&self, raw: RawSource) -> Result<usize, usize> {
+        self.large.binary_search_by(|(other, _)| other.cmp(&raw))
+    }
+
     pub(crate) fn get(&self, raw: RawSource) -> Option<u32> {
         match Index::small(raw) {
-            Some(number) => self.small.get(number).copied(),
-            None => self.large.get(&raw).copied(),
+            Some(number) => self.small.get(number).copied().filter(|&at| at != NOWHERE),
+            None => self.large(raw).ok().map(|place| self.large[place].1),
         }
-        .filter(|&at| at != NOWHERE)
     }
 
     pub(crate) fn insert(&mut self, raw: RawSource, at: u32) {
@@ -397,9 +410,10 @@ impl Index {
                 }
                 self.small[number] = at;
             }
-            None => {
-                self.large.insert(raw, at);
-            }
+            None => match self.large(raw) {
+                Ok(place) => self.large[place].1 = at,
+                Err(place) => self.large.insert(place, (raw, at)),
+            },
         }
     }
 
@@ -415,9 +429,11 @@ impl Index {
 
     pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {
         match Index::small(raw) {
-            Some(number) => self.small.get_mut(number).map(|at| std::mem::replace(at, NOWHERE)),
-            None => self.large.remove(&raw),
+            Some(number) => {
+                let at = std::mem::replace(self.small.get_mut(number)?, NOWHERE);
+                (at != NOWHERE).then_some(at)
+            }
+            None => self.large(raw).ok().map(|place| self.large.remove(place).1),
         }
-        .filter(|&at| at != NOWHERE)
     }
 }

@@ -244,7 +244,8 @@ mod nested;
 )))]
 pub(crate) mod probe;
 mod scan;
-pub(crate) use nested::SourceList;
+pub(crate) use nested::{Set, SetHandle, SourceList};
+#[allow(unused_imports, reason = "where the kernel has sets of its own")]
 pub(crate) use scan::Scan;
 
 cfg_if::cfg_if! {

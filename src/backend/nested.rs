@@ -5,10 +5,48 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::{HostList, List, Scan, Wake};
+use super::{HostList, List, Wake};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Until};
+
+/// A set that has no descriptor, as a source. By a table of its methods, so that a
+/// program without such sets has none of their code.
+pub(crate) trait Set: Send + Sync + std::fmt::Debug {
+    /// A number that no other source has.
+    fn id(&self) -> u64;
+
+    /// Whether a wait would find something. Takes nothing away.
+    fn peek(&self) -> io::Result<bool>;
+
+    /// From now on a change of this set, or of one in it, wakes the watcher.
+    fn observe(self: Arc<Self>, watch: &mut Watch<'_>);
+
+    /// Undoes it for this set alone.
+    fn let_go(&self, wake: &Arc<Wake>);
+
+    /// What can make this set ready: its members, those of the sets in it, and
+    /// the time.
+    fn members(&self, put: &mut dyn FnMut(&Held, PollFlags), again: &mut Option<Instant>);
+}
+
+/// Its owner's handle.
+pub(crate) trait SetHandle {
+    fn downgrade(&self) -> Weak<dyn Set>;
+    fn id(&self) -> u64;
+}
+
+impl<S: Set + 'static> SetHandle for Arc<S> {
+    fn downgrade(&self) -> Weak<dyn Set> {
+        // Not `Arc::downgrade(self)` alone: that is a weak one of the type itself.
+        let weak: Weak<S> = Arc::downgrade(self);
+        weak
+    }
+
+    fn id(&self) -> u64 {
+        Set::id(&**self)
+    }
+}
 
 /// A [`List`] that takes sets too. Without any it is the host's.
 #[derive(Default)]
@@ -26,7 +64,7 @@ struct Nested {
     /// The slots of the list; the host has more while it waits.
     len: usize,
     /// The sets that wake us now.
-    observed: Vec<Arc<Scan>>,
+    observed: Vec<Arc<dyn Set>>,
     /// What the last wait found ready, by slots.
     told: Vec<(usize, RawSource, PollFlags)>,
 }
@@ -34,7 +72,7 @@ struct Nested {
 struct Entry {
     slot: usize,
     raw: RawSource,
-    set: Weak<Scan>,
+    set: Weak<dyn Set>,
     want: PollFlags,
     found: PollFlags,
 }
@@ -42,7 +80,7 @@ struct Entry {
 impl Entry {
     /// The set, if what it can say was asked for: the readiness of its members
     /// would end the wait otherwise, again and again.
-    fn asked(&self) -> Option<Arc<Scan>> {
+    fn asked(&self) -> Option<Arc<dyn Set>> {
         self.set.upgrade().filter(|_| self.want.intersects(READY))
     }
 }
@@ -246,11 +284,14 @@ impl Nested {
     fn merge(&mut self, host: &HostList) {
         let Nested { sets, len, told, .. } = self;
         told.clear();
-        let in_host = host.ready().filter(|(slot, _)| slot < len);
-        told.extend(in_host.filter_map(|(slot, flags)| Some((slot, host.source(slot)?, flags))));
-        let found = sets.iter().filter(|entry| !entry.found.is_empty());
-        told.extend(found.map(|entry| (entry.slot, entry.raw, entry.found)));
-        told.sort_unstable_by_key(|told| told.0);
+        let mut sets = sets.iter().filter(|entry| !entry.found.is_empty()).peekable();
+        for (slot, flags) in host.ready().filter(|(slot, _)| slot < len) {
+            while let Some(set) = sets.next_if(|set| set.slot < slot) {
+                told.push((set.slot, set.raw, set.found));
+            }
+            told.extend(host.source(slot).map(|source| (slot, source, flags)));
+        }
+        told.extend(sets.map(|set| (set.slot, set.raw, set.found)));
     }
 
     fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
@@ -281,7 +322,7 @@ impl Nested {
                 let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
                 let mut again: Option<Instant> = None;
                 for set in self.sets.iter().filter_map(Entry::asked) {
-                    set.observe(&mut watch);
+                    Arc::clone(&set).observe(&mut watch);
                     set.members(&mut put, &mut again);
                 }
                 // One that came in meanwhile has not been looked at.
@@ -337,15 +378,15 @@ impl Nested {
 /// Who is to be woken by changes of a set, and what is known to do so.
 pub(crate) struct Watch<'a> {
     wake: &'a Arc<Wake>,
-    observed: &'a mut Vec<Arc<Scan>>,
+    observed: &'a mut Vec<Arc<dyn Set>>,
     /// One was added.
     new: bool,
 }
 
 impl Watch<'_> {
     /// The waker, if the set does not know it yet.
-    pub(crate) fn take(&mut self, set: Arc<Scan>) -> Option<Arc<Wake>> {
-        if self.observed.iter().any(|other| Arc::ptr_eq(other, &set)) {
+    pub(crate) fn take(&mut self, set: Arc<dyn Set>) -> Option<Arc<Wake>> {
+        if self.observed.iter().any(|other| other.id() == set.id()) {
             return None;
         }
         self.observed.push(set);

@@ -96,6 +96,8 @@ pub(crate) struct OneoffList {
     events: Vec<Event>,
     /// By slot once the wait is over.
     ready: Vec<Ready>,
+    /// To put them into that order.
+    by_slot: Vec<PollFlags>,
 }
 
 struct Slot {
@@ -614,14 +616,14 @@ impl OneoffList {
 
     #[cold]
     fn put_into_order(&mut self) {
-        self.ready.sort_unstable_by_key(|one| one.slot);
-        self.ready.dedup_by(|one, before| {
-            let same = one.slot == before.slot;
-            if same {
-                before.flags |= one.flags;
-            }
-            same
-        });
+        let OneoffList { ready, fds, by_slot, .. } = self;
+        by_slot.clear();
+        by_slot.resize(fds.len(), PollFlags::empty());
+        for one in ready.drain(..) {
+            by_slot[one.slot as usize] |= one.flags;
+        }
+        let told = by_slot.iter().enumerate().filter(|(_, flags)| !flags.is_empty());
+        ready.extend(told.map(|(slot, &flags)| Ready { slot: slot as u32, fd: fds[slot], flags }));
     }
 
     /// Waits for the clock alone.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::edge::Edge;
-use super::nested::{self, SourceList, Watch};
+use super::nested::{self, Set, SourceList, Watch};
 use super::{Added, Backend, Caps, HostList, Key, List, Mode, Wake, count, errno};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, Source};
@@ -145,7 +145,7 @@ impl State {
                 if self.is_live(key) {
                     self.vacate(key.slot());
                     // A source that is owned is let go of.
-                    self.slots[key.slot()].source = Member::Set(Weak::new(), 0);
+                    self.slots[key.slot()].source = Member::Set(Weak::<Scan>::new(), 0);
                 }
             }
             Change::Rearm { key } => {
@@ -512,11 +512,20 @@ impl Scan {
         self.go_on(state);
         waited.map(|_| found)
     }
+}
 
-    /// From now on a change of this set, or of one in it, wakes the watcher.
-    pub(crate) fn observe(self: &Arc<Scan>, watch: &mut Watch<'_>) {
+impl Set for Scan {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn peek(&self) -> io::Result<bool> {
+        Scan::peek(self)
+    }
+
+    fn observe(self: Arc<Scan>, watch: &mut Watch<'_>) {
         let mut state = self.lock();
-        if let Some(wake) = watch.take(Arc::clone(self)) {
+        if let Some(wake) = watch.take(Arc::clone(&self) as Arc<dyn Set>) {
             state.observers.push(wake);
         }
         for &at in &state.sets {
@@ -528,18 +537,11 @@ impl Scan {
         }
     }
 
-    /// Undoes it for this set alone.
-    pub(crate) fn let_go(&self, wake: &Arc<Wake>) {
+    fn let_go(&self, wake: &Arc<Wake>) {
         self.lock().observers.retain(|other| !Arc::ptr_eq(other, wake));
     }
 
-    /// What can make this set ready: its members, those of the sets in it, and
-    /// the time.
-    pub(crate) fn members(
-        &self,
-        put: &mut dyn FnMut(&Held, PollFlags),
-        again: &mut Option<Instant>,
-    ) {
+    fn members(&self, put: &mut dyn FnMut(&Held, PollFlags), again: &mut Option<Instant>) {
         let state = self.lock();
         for slot in state.slots.iter().filter(|slot| slot.listed) {
             match &slot.source {
