@@ -45,9 +45,12 @@ impl Filter {
     ///
     /// Linux tells the error of a socket once, to whoever asks, and then forgets it:
     /// `fflags` is concluded from how the connection ended (`ETIMEDOUT`,
-    /// `ECONNREFUSED`, `ECONNRESET`). Elsewhere in emulation it is 0. WASI and
-    /// Windows do not count bytes or connections, and tell the end of a stream only
-    /// where the host says that it hung up. Windows watches sockets alone. A file that
+    /// `ECONNREFUSED`, `ECONNRESET`). Elsewhere in emulation it is 0. Windows counts
+    /// what a socket has to read, and no connections. On WASI 0.1 `data` is what the
+    /// host says: many say 1 whatever there is, and 1 is told where it says 0. On WASI
+    /// 0.2 `readiness::net` has read ahead and counts that; there is at least so much.
+    /// A descriptor and a bare pollable are 1. Both tell the end of a stream only where
+    /// the host says that it hung up. Windows watches sockets alone. A file that
     /// grows is reported at once on Linux, elsewhere in emulation within 256 ms.
     #[doc(alias = "EVFILT_READ")]
     #[doc(alias = "KQ_FILTER_READ")]
@@ -251,7 +254,8 @@ bitflags! {
     /// [`supported`](NoteFlags::supported) tells.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub struct NoteFlags: u32 {
-        /// `Read`, `Write`: `data` is the least that is worth reporting.
+        /// `Read`, `Write`: `data` is the least that is worth reporting. Of what is
+        /// not counted, whatever there is.
         #[doc(alias = "NOTE_LOWAT")]
         #[doc(alias = "KQ_NOTE_LOWAT")]
         const LOWAT = host::NOTE_LOWAT;

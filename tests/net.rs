@@ -127,6 +127,25 @@ fn a_listener_is_readable_when_a_connection_waits() {
 }
 
 #[test]
+fn a_kqueue_tells_how_much_there_is_to_read() {
+    use readiness::{Filter, Kevent, Kqueue, NoteFlags};
+    // wasi-libc's sockets do not count: a mark is for what is counted.
+    let counts = !cfg!(target_env = "p2");
+    let (client, server) = pair();
+    let kqueue = Kqueue::new().unwrap();
+    let mark = Kevent::new(&server, Filter::Read).with_fflags(NoteFlags::LOWAT).with_data(5);
+    assert_eq!(kqueue.control(&[mark], &mut [], None).unwrap(), 0);
+    let mut events = [Kevent::default(); 2];
+    send(&client, b"hell");
+    let early = kqueue.control(&[], &mut events, A_MOMENT).unwrap();
+    assert!(early == 0 || !counts);
+    send(&client, b"o");
+    assert_eq!(kqueue.control(&[], &mut events, SOON).unwrap(), 1);
+    assert_eq!(events[0].data, if counts { 5 } else { 1 });
+    assert_eq!(read_all(&server, 5), b"hello");
+}
+
+#[test]
 fn a_connection_that_is_made_is_writable_and_has_no_error() {
     let (client, server) = pair();
     assert_becomes(&client, ALL, OUT);

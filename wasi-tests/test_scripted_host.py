@@ -176,6 +176,22 @@ def test_a_hang_up_is_told(run):
     assert result.one("poll") == "5=IN+HUP 6=OUT+HUP 0=HUP"
 
 
+@hosts({}, dict(nbytes=False), dict(twice=False))
+def test_a_kqueue_tells_how_much_the_host_says_that_there_is(run, quirks):
+    fds = {5: readable(data=40), 6: readable(data=1), 7: writable(data=40), 8: idle()}
+    result = run(quirks, fds, "kreg:5,6,8:IN", "kreg:7:OUT", "kwait:0", "read:5", "kwait:0")
+    counted = 40 if quirks.get("nbytes", True) else 1
+    assert result.all("kwait") == [f"5=IN {counted} 6=IN 1 7=OUT 1", "6=IN 1 7=OUT 1"]
+
+
+@hosts({}, dict(nbytes=False))
+def test_a_mark_is_for_what_the_host_counts_and_else_for_whatever_there_is(run, quirks):
+    fds = {5: readable(data=40), 6: readable(data=9), 7: readable(data=1)}
+    result = run(quirks, fds, "kreg:5-7:IN:10", "kwait:0")
+    said = "5=IN 40 7=IN 1" if not quirks else "5=IN 1 6=IN 1 7=IN 1"
+    assert result.one("kwait") == said
+
+
 # ---- how long a wait is
 
 

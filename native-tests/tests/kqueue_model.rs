@@ -111,8 +111,10 @@ impl Place {
         let knote = self.knote.filter(|knote| !knote.disabled && knote.stale.is_none())?;
         let data =
             if self.kind == Kind::Eventfd { self.bytes.min(1) as i64 } else { self.bytes as i64 };
+        // What is not counted is enough for any mark.
+        let mark = if self.kind == Kind::Eventfd { 1 } else { knote.mark.max(1) };
         let clears = knote.flags.contains(CLEAR);
-        if (clears && !knote.changed) || (!self.ended() && data < knote.mark.max(1)) {
+        if (clears && !knote.changed) || (!self.ended() && data < mark) {
             return None;
         }
         let end = if self.ended() { EOF } else { KeventFlags::empty() };

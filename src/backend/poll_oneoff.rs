@@ -39,6 +39,13 @@ pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
     Ok(matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY))
 }
 
+/// How much there is to read of a descriptor that is ready, where the host says. Hosts
+/// that do not know say 0 or 1. Looks only.
+pub(crate) fn bytes(source: &Held) -> Option<u64> {
+    let Held::Fd(fd) = *source;
+    host::bytes(fd as u32).filter(|bytes| *bytes > 1)
+}
+
 /// There are no signals.
 #[derive(Clone, Copy)]
 pub(crate) enum SignalSet {}

@@ -31,7 +31,8 @@ impl Probe {
     fn counted(data: Option<i64>, flags: PollFlags) -> Probe {
         let eof = flags.intersects(PollFlags::HUP | PollFlags::RDHUP);
         let least = i64::from(!eof);
-        let anyway = eof || flags.contains(PollFlags::ERR);
+        // What is not counted may be enough.
+        let anyway = data.is_none() || eof || flags.contains(PollFlags::ERR);
         Probe::Ready { data: data.unwrap_or(least), eof, error: 0, anyway }
     }
 }
@@ -109,6 +110,16 @@ cfg_if::cfg_if! {
             true
         }
 
+        cfg_if::cfg_if! {
+            if #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))] {
+                use super::wasi_io::bytes as bytes_told;
+            } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
+                use super::poll_oneoff::bytes as bytes_told;
+            } else {
+                use super::count as bytes_told;
+            }
+        }
+
         pub(crate) fn has_bytes(_kind: Kind) -> bool {
             false
         }
@@ -122,7 +133,7 @@ cfg_if::cfg_if! {
         }
 
         pub(crate) fn read(source: &Held, _kind: Kind, flags: PollFlags) -> io::Result<Probe> {
-            let data = super::count(source).and_then(|data| i64::try_from(data).ok());
+            let data = bytes_told(source).and_then(|data| i64::try_from(data).ok());
             Ok(Probe::counted(data, flags))
         }
 
@@ -150,9 +161,14 @@ cfg_if::cfg_if! {
                 }
 
                 pub(crate) fn kind(source: &Held) -> io::Result<Kind> {
-                    let Some(fd) = fd(source) else { return Ok(Kind::Other) };
-                    let kind = status(fd)?.st_mode & libc::S_IFMT;
-                    let file = kind == libc::S_IFREG || kind == libc::S_IFDIR;
+                    let file = if cfg!(all(target_env = "p1", not(feature = "wasi-io"))) {
+                        // Asked as the backend asks. Not each host has more to say.
+                        super::is_file(source)?
+                    } else {
+                        let Some(fd) = fd(source) else { return Ok(Kind::Other) };
+                        let kind = status(fd)?.st_mode & libc::S_IFMT;
+                        kind == libc::S_IFREG || kind == libc::S_IFDIR
+                    };
                     Ok(if file { Kind::File } else { Kind::Other })
                 }
 

@@ -110,12 +110,24 @@ pub(crate) trait NetSocket: fmt::Debug + Send + Sync {
     /// What is known without asking the host; `NVAL` once it is closed.
     fn known(&self) -> PollFlags;
 
+    /// How much there is to read, as far as it was read ahead: bytes of a stream, or
+    /// of the first datagram.
+    fn bytes(&self) -> Option<u64>;
+
     /// What the host has to be asked for the rest of what is wanted.
     fn ask(&self, want: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side));
 
     /// The host says that one side is ready: sees whether it is, and what is known
     /// then. It drops no pollable.
     fn look(&self, want: PollFlags, side: Side) -> PollFlags;
+}
+
+/// How much there is to read, where that is known. Looks only.
+pub(crate) fn bytes(source: &Held) -> Option<u64> {
+    match source {
+        Held::NetSocket(socket) => socket.bytes(),
+        _ => None,
+    }
 }
 
 /// The array that `poll` takes, and what its entries belong to.

@@ -218,12 +218,19 @@ pub(crate) fn read(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe>
         Kind::Datagram => flags.contains(PollFlags::RDHUP),
         _ => flags.contains(PollFlags::HUP),
     };
+    let mut counted = true;
     let data = match kind {
-        Kind::Other => 1,
+        Kind::Other => {
+            counted = false;
+            1
+        }
         _ => match readable(fd) {
             Ok(Some(bytes)) => bytes,
             Ok(None) if kind != Kind::Pipe => backlog(fd, kind),
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && !always_counts(kind) => 1,
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && !always_counts(kind) => {
+                counted = false;
+                1
+            }
             // It is something else by now.
             Ok(None) => return Err(io::Error::from_raw_os_error(libc::EBADF)),
             Err(error) => return Err(error),
@@ -239,7 +246,9 @@ pub(crate) fn read(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe>
         return Ok(Probe::NotReady);
     }
     let error = if eof { error_of(fd, kind, flags) } else { 0 };
-    Ok(Probe::Ready { data, eof, error, anyway: eof || flags.contains(PollFlags::ERR) })
+    // What is not counted may be enough.
+    let anyway = !counted || eof || flags.contains(PollFlags::ERR);
+    Ok(Probe::Ready { data, eof, error, anyway })
 }
 
 /// What room there is to write to a source that said `flags`.
@@ -262,5 +271,7 @@ pub(crate) fn write(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe
     let least = i64::from(flags.contains(PollFlags::OUT) && !eof);
     let data = space(fd, kind)?.max(least);
     let error = if eof { error_of(fd, kind, flags) } else { 0 };
-    Ok(Probe::Ready { data, eof, error, anyway: eof || failed })
+    // What is not counted may be enough.
+    let counted = matches!(kind, Kind::Pipe | Kind::Tcp | Kind::Stream | Kind::Datagram);
+    Ok(Probe::Ready { data, eof, error, anyway: !counted || eof || failed })
 }

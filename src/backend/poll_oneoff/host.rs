@@ -74,6 +74,17 @@ pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<us
     Ok(told.min(asked.len()))
 }
 
+/// How much the host says that there is to read of a descriptor, without waiting.
+pub(super) fn bytes(fd: u32) -> Option<u64> {
+    let asked = [subscription(fd, 0, READ), clock(Duration::ZERO)];
+    let mut events = [NO_EVENT; 2];
+    // SAFETY: there is room for as many events as there are subscriptions.
+    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), asked.len()) };
+    let told = &events[..told.ok()?.min(events.len())];
+    let found = told.iter().find(|event| event.userdata == asked[0].userdata)?;
+    (found.error == wasi::ERRNO_SUCCESS).then_some(found.fd_readwrite.nbytes)
+}
+
 /// The type of a descriptor, if it is open.
 pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
     // SAFETY: any number may be asked about.

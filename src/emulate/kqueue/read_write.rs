@@ -293,7 +293,7 @@ pub(super) fn look(
             return Look::NotReady;
         }
     }
-    if asked.contains(NoteFlags::LOWAT) && data < least && !anyway {
+    if asked.contains(NoteFlags::LOWAT) && data < least && (!anyway || io.nested.is_some()) {
         // Whatever comes in is told, but not all that goes out.
         return if filter == Filter::Write { Look::TooLittle } else { Look::NotReady };
     }

@@ -8,6 +8,8 @@
 //! | `sreg:FDS:FLAGS` `sunreg:FDS` | of one `Selector` | errors |
 //! | `swait:TIMEOUT` | waits with it | `swait MS: FD=WHAT ...` |
 //! | `sloop:N:TIMEOUT` | waits N times | as `loop` |
+//! | `kreg:FDS:FLAGS:LEAST` | adds to one `Kqueue`, with a mark if there is one | errors |
+//! | `kwait:TIMEOUT` | waits with it | `kwait MS: FD=FILTER DATA ...` |
 //! | `open:PATH` `close:FD` `read:FD` `write:FD:TEXT` | | the descriptor; the number of bytes |
 //!
 //! FDS are numbers and ranges such as `5,7-9`; FLAGS as `IN+OUT`, or nothing; a
@@ -21,8 +23,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use readiness::{
-    Events, Interest, Mode, Poll, PollFlags, RawSource, Selection, Selector, os_error, select,
-    select_into,
+    Events, Filter, Interest, Kevent, Kqueue, Mode, NoteFlags, Poll, PollFlags, RawSource,
+    Selection, Selector, os_error, select, select_into,
 };
 
 use crate::count::allocations;
@@ -31,6 +33,7 @@ use crate::count::allocations;
 pub struct Guest {
     poll: Poll,
     selector: Option<Selector>,
+    kqueue: Option<Kqueue>,
 }
 
 type Answer = io::Result<String>;
@@ -99,6 +102,19 @@ impl Guest {
                     })
                 })
             }
+            "kreg" => {
+                let (sources, flags, least) = (sources(word()), flags(word()), word());
+                self.with_kqueue(|kqueue| {
+                    for source in sources {
+                        add_knotes(kqueue, source, flags, least.parse().ok())?;
+                    }
+                    Ok(String::new())
+                })
+            }
+            "kwait" => {
+                let timeout = timeout(word());
+                self.with_kqueue(|kqueue| wait_for_knotes(kqueue, timeout))
+            }
             "open" => File::open(word()).map(|file| file.into_raw_fd().to_string()),
             "close" => {
                 drop(file(word()));
@@ -137,12 +153,46 @@ impl Guest {
         Ok(String::new())
     }
 
+    fn with_kqueue(&mut self, what: impl FnOnce(&Kqueue) -> Answer) -> Answer {
+        if self.kqueue.is_none() {
+            self.kqueue = Some(Kqueue::new()?);
+        }
+        self.kqueue.as_ref().map_or(Ok(String::new()), what)
+    }
+
     fn with_selector(&mut self, what: impl FnOnce(&Selector) -> Answer) -> Answer {
         if self.selector.is_none() {
             self.selector = Some(Selector::new()?);
         }
         self.selector.as_ref().map_or(Ok(String::new()), what)
     }
+}
+
+fn add_knotes(
+    kqueue: &Kqueue,
+    source: BorrowedFd<'_>,
+    flags: PollFlags,
+    least: Option<i64>,
+) -> io::Result<()> {
+    for (flag, filter) in [(PollFlags::IN, Filter::Read), (PollFlags::OUT, Filter::Write)] {
+        let mark = if least.is_some() { NoteFlags::LOWAT } else { NoteFlags::empty() };
+        let knote = Kevent::new(&source, filter).with_fflags(mark);
+        if flags.contains(flag) {
+            kqueue.control(&[knote.with_data(least.unwrap_or(0))], &mut [], None)?;
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_knotes(kqueue: &Kqueue, timeout: Option<Duration>) -> Answer {
+    let mut events = [Kevent::default(); 16];
+    let told = kqueue.control(&[], &mut events, timeout)?;
+    let told = events[..told].iter();
+    let words = told.map(|event| {
+        let name = if event.filter == Filter::Read { "IN" } else { "OUT" };
+        format!("{}={name} {}", event.ident, event.data)
+    });
+    Ok(words.collect::<Vec<_>>().join(" "))
 }
 
 fn silent(_: ()) -> String {

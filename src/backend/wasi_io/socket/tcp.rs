@@ -437,6 +437,11 @@ impl NetSocket for Tcp {
         lock(&self.state).known()
     }
 
+    fn bytes(&self) -> Option<u64> {
+        let state = lock(&self.state);
+        state.input.as_ref().map(|input| input.ahead().len() as u64)
+    }
+
     fn ask(&self, want: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side)) {
         let mut state = lock(&self.state);
         for side in [Side::State, Side::Input, Side::Output] {

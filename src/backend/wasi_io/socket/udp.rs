@@ -142,6 +142,10 @@ impl NetSocket for Udp {
         lock(&self.state).known()
     }
 
+    fn bytes(&self) -> Option<u64> {
+        lock(&self.state).ahead.as_ref().map(|datagram| datagram.data.len() as u64)
+    }
+
     fn ask(&self, want: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side)) {
         let mut state = lock(&self.state);
         let input = want.contains(PollFlags::IN) && state.ahead.is_none();
