@@ -19,8 +19,8 @@ test: ## every test on every target that this machine can run (or some: SUITES='
 lint: ## format, clippy and documentation, on each backend and target, warnings being errors
 	@scripts/lint
 
-bench: ## the benchmarks, against the raw system calls and the peers
-	@scripts/bench
+bench: ## the benchmarks, against the raw calls and the peers (or some: PARTS='native emulated wasm')
+	@scripts/bench $(PARTS)
 
 soak: ## the differential tests and the fuzzer of the C interface at length (scripts/soak says how long)
 	@scripts/soak
