@@ -159,6 +159,9 @@ pub(crate) fn milliseconds(left: Option<Duration>) -> i32 {
 #[inline]
 pub(crate) fn whole_milliseconds(left: Option<Duration>) -> Option<i32> {
     let Some(left) = left else { return Some(-1) };
+    if left.is_zero() {
+        return Some(0);
+    }
     if left.subsec_nanos() % 1_000_000 != 0 {
         return None;
     }
