@@ -196,6 +196,7 @@ pub(crate) fn holds(fd: RawFd, member: RawFd, events: u32, data: u64) -> io::Res
 
 /// Whether it is an epoll, which the kernel that is emulated would see.
 #[cfg(readiness_emulated_epoll)]
+#[cfg_attr(test, allow(dead_code, reason = "the kqueue of the tests has one"))]
 pub(crate) fn is_set(source: &crate::source::Held) -> bool {
     let name = std::fs::read_link(format!("/proc/self/fd/{}", number(source.raw())));
     name.is_ok_and(|name| name.as_os_str() == "anon_inode:[eventpoll]")
