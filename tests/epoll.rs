@@ -251,6 +251,32 @@ fn a_file_and_a_directory_are_refused() {
     std::fs::remove_file(path).unwrap();
 }
 
+#[cfg(any(unix, target_os = "wasi"))]
+#[test]
+fn a_number_that_is_not_open_is_refused_whatever_else_is_wrong() {
+    use std::os::fd::BorrowedFd;
+
+    // Linux and the BSDs, WASI.
+    let not_open = if cfg!(target_os = "wasi") { 8 } else { 9 };
+    let epoll = Epoll::new().unwrap();
+    for number in [900_017, -9, i32::MAX, i32::MIN] {
+        // SAFETY: the host is only asked about it.
+        let nobody = unsafe { BorrowedFd::borrow_raw(number) };
+        let flags = EpollFlags::IN | EpollFlags::EXCLUSIVE | EpollFlags::ONESHOT;
+        for answer in [
+            epoll.register(&nobody, EpollFlags::IN),
+            epoll.register(&nobody, flags),
+            epoll.modify(&nobody, flags),
+            epoll.unregister(&nobody),
+        ] {
+            assert_eq!(os_error(&answer.unwrap_err()), Some(not_open), "{number}");
+        }
+        epoll.rearm(&nobody).unwrap();
+        epoll.closed(nobody.raw_source());
+    }
+    assert_eq!(wait(&epoll, NOW), []);
+}
+
 #[test]
 fn an_empty_epoll_sleeps_for_the_timeout() {
     let epoll = Epoll::new().unwrap();
@@ -458,6 +484,31 @@ fn an_epoll_that_is_dropped_leaves_the_one_that_it_was_in() {
     let inner = Epoll::new().unwrap();
     outer.register(&inner, EpollFlags::IN).unwrap();
     assert_eq!(wait(&outer, NOW), []);
+}
+
+/// As documented: the kernel's registration is of the open file, ours of the number.
+#[cfg(unix)]
+#[test]
+fn a_duplicate_is_a_source_of_its_own_and_keeps_no_registration() {
+    let [one, _other] = writable();
+    let own = one.as_source();
+    let epoll = Epoll::new().unwrap();
+    let duplicate = |number: i32| {
+        // SAFETY: both are open, and what dup gives is ours.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(number) }.try_clone_to_owned().unwrap()
+    };
+    let number = own.raw().fd().unwrap();
+    let (first, second) = (duplicate(number), duplicate(number));
+    epoll.register_with_data(&first, EpollFlags::OUT, 1).unwrap();
+    epoll.register_with_data(&second, EpollFlags::OUT, 2).unwrap();
+    assert_eq!(data(&wait(&epoll, SOON)), [1, 2]);
+    drop(first);
+    match Selector::backend() {
+        // One nobody can delete any more.
+        "epoll" => assert_eq!(data(&wait(&epoll, SOON)), [1, 2]),
+        _ => assert_eq!(data(&wait(&epoll, SOON)), [2]),
+    }
+    epoll.unregister(&second).unwrap();
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
-use readiness::{Epoll, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Selector, select};
+use readiness::{
+    Epoll, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll, PollFlags, Selector,
+    select,
+};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(20));
 const CHILD: &str = "READINESS_WITHOUT_EPOLL";
@@ -72,6 +75,12 @@ fn child() {
         inner.unregister(&rx).unwrap();
         assert_eq!(outer.poll(Some(Duration::from_millis(2)), None).unwrap().len(), 0);
     }
+
+    let kqueue = Kqueue::new().unwrap();
+    let timer = Kevent::from_ident(1, Filter::Timer).with_data(1);
+    kqueue.control(&[Kevent::new(&rx, Filter::Read), timer], &mut [], None).unwrap();
+    let mut found = [Kevent::default(); 4];
+    assert!(kqueue.control(&[], &mut found, SOON).unwrap() >= 1);
 
     let selector = Selector::new().unwrap();
     selector.register(&rx, 1, Interest::READ, Mode::Edge).unwrap();

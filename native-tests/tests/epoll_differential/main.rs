@@ -273,3 +273,22 @@ fn a_number_given_anew_after_many_events_is_not_taken_for_the_old_source() {
         same(&ops);
     }
 }
+
+#[test]
+fn the_table_names_what_was_not_reached_and_what_cannot_be() {
+    let (_, empty, wrong) = Table::default().report();
+    assert!(empty.contains(&(Kind::PipeRead, "wait", "IN", "edge")));
+    assert!(empty.contains(&(Kind::Set, "add", "ET", "ELOOP")));
+    assert!(!empty.contains(&(Kind::File, "add", "IN", "ok")));
+    assert!(wrong.is_empty());
+
+    let mut table = Table::default();
+    let impossible = (Kind::File, "add", "IN", "ok");
+    let unheard_of = (Kind::Udp, "modify", "IN", "another");
+    for cell in [impossible, unheard_of, (Kind::Udp, "wait", "IN", "edge")] {
+        table.reached(cell);
+    }
+    let (_, empty, wrong) = table.report();
+    assert_eq!(wrong, [impossible, unheard_of]);
+    assert!(!empty.contains(&(Kind::Udp, "wait", "IN", "edge")));
+}
