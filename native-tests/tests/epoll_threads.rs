@@ -4,13 +4,14 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use readiness::{
-    AsSource, Epoll, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Selector, select,
+    AsSource, Epoll, EpollEvent, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Selector,
+    select,
 };
 
 const SOON: Option<Duration> = Some(Duration::from_secs(30));
@@ -297,4 +298,86 @@ fn every_byte_that_is_written_is_read_by_edges() {
             epoll.rearm(&rx).unwrap();
         }
     });
+}
+
+/// A few numbers that look random.
+fn random(mut seed: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize % below
+    }
+}
+
+/// Some threads wait for four sets, others put them into each other, take them out,
+/// and do the same with eight sockets, some of which they replace.
+#[test]
+fn sets_that_are_moved_about_by_several_threads_do_not_wait_for_each_other() {
+    fn pair() -> (UnixStream, UnixStream) {
+        let pair = UnixStream::pair().unwrap();
+        pair.0.set_nonblocking(true).unwrap();
+        pair.1.set_nonblocking(true).unwrap();
+        pair
+    }
+    fn wait(sets: &[Epoll], random: &mut impl FnMut(usize) -> usize) {
+        let mut events = vec![EpollEvent::default(); 1 + random(3)];
+        let timeout = Duration::from_micros([0, 100, 2000][random(3)]);
+        sets[random(4)].wait(&mut events, Some(timeout)).unwrap();
+    }
+    // Each may be refused: it is registered already, or a loop.
+    fn change(
+        sets: &[Epoll],
+        pairs: &[Mutex<(UnixStream, UnixStream)>],
+        random: &mut impl FnMut(usize) -> usize,
+    ) {
+        let (input, output) = (EpollFlags::IN, EpollFlags::OUT);
+        let modes = [EpollFlags::empty(), EpollFlags::ET, EpollFlags::ONESHOT];
+        let flags =
+            [input, output, input | output, EpollFlags::empty()][random(4)] | modes[random(3)];
+        let (set, inner) = (&sets[random(4)], &sets[random(4)]);
+        let mut pair_of = pairs[random(8)].lock().unwrap();
+        let (own, peer) = &mut *pair_of;
+        match random(12) {
+            0..3 => drop(set.register(own, flags)),
+            3..5 => drop(set.modify(own, flags)),
+            5 => drop(set.unregister(own)),
+            6 => drop(peer.write(b"abc")),
+            7 => drop(own.read(&mut [0; 2])),
+            8 => *pair_of = pair(),
+            9..11 => drop(set.register(inner, flags)),
+            _ => drop(set.unregister(inner)),
+        }
+    }
+
+    let sets: Arc<Vec<Epoll>> = Arc::new((0..4).map(|_| Epoll::new().unwrap()).collect());
+    let pairs: Arc<Vec<_>> = Arc::new((0..8).map(|_| Mutex::new(pair())).collect());
+    let (done, all_done) = mpsc::channel();
+    for seed in 1..=6 {
+        let (sets, pairs, done) = (Arc::clone(&sets), Arc::clone(&pairs), done.clone());
+        thread::spawn(move || {
+            let mut random = random(seed * 7919);
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(700) {
+                if seed % 2 == 0 {
+                    wait(&sets, &mut random);
+                } else {
+                    change(&sets, &pairs, &mut random);
+                }
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..6 {
+        all_done.recv_timeout(Duration::from_secs(60)).expect("they wait for each other");
+    }
+    // And whatever they did, each tells what is new.
+    let (_tx, rx) = readable();
+    for set in sets.iter() {
+        set.register_with_data(&rx, EpollFlags::IN, 99).unwrap();
+        let begin = Instant::now();
+        while set.poll(SOON, None).unwrap().iter().all(|event| event.data() != 99) {
+            assert!(begin.elapsed() < Duration::from_secs(30));
+        }
+    }
 }

@@ -609,10 +609,16 @@ impl Backend for Scan {
     }
 
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
-        if let Member::Set(_, inner) = source {
-            nested::part(self.id, *inner);
-        }
-        self.change(Change::Vacate { key })
+        let change = Change::Vacate { key };
+        let Member::Set(_, inner) = source else { return self.change(change) };
+        // Another thread may have the list and look into the set. Not before it is out
+        // of the list may the set hold this one: they would wait for each other.
+        let Some(mut state) = self.turn(&mut { Deadline::NOW })? else { return Ok(()) };
+        state.apply(change);
+        nested::part(self.id, *inner);
+        let woken = state.observers.iter().try_for_each(|observer| observer.wake());
+        self.go_on(state);
+        woken
     }
 
     fn rearm(&self, key: Key) -> io::Result<()> {
