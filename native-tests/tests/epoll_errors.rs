@@ -36,7 +36,7 @@ struct Pair {
 /// The same source for either.
 enum Target {
     Fd(RawFd),
-    Set(Pair),
+    Set(Box<Pair>),
     Own,
 }
 
@@ -146,9 +146,9 @@ fn targets(pair: &Pair) -> (Vec<(&'static str, Target)>, Vec<Pair>, Vec<OwnedFd>
         names.into_iter().zip(&fds).map(|(name, fd)| (name, Target::Fd(fd.as_raw_fd()))).collect();
     targets.push(("not open", Target::Fd(900_123)));
     targets.push(("negative", Target::Fd(-7)));
-    targets.push(("a set", Target::Set(inner)));
-    targets.push(("a set that holds it", Target::Set(holder)));
-    targets.push(("a set too deep", Target::Set(deep)));
+    targets.push(("a set", Target::Set(Box::new(inner))));
+    targets.push(("a set that holds it", Target::Set(Box::new(holder))));
+    targets.push(("a set too deep", Target::Set(Box::new(deep))));
     targets.push(("itself", Target::Own));
     (targets, below, fds)
 }
