@@ -346,7 +346,9 @@ impl Inner {
     #[inline]
     fn settle(&mut self, shared: &Shared) {
         let exposed = shared.exposed.load(Ordering::Relaxed);
-        if exposed || self.kicked || self.waiters.now > 0 || self.state.host.is_woken() {
+        let Waiters { now, stale, generation } = self.waiters;
+        let stale = stale > 0 || (now > 0 && generation != self.state.host.generation());
+        if exposed || self.kicked || stale || self.state.host.is_woken() {
             self.tell_others(exposed);
         }
     }

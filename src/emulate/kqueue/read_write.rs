@@ -263,6 +263,7 @@ pub(super) fn detach(host: &mut Host, key: Key, io: &Io, filter: Filter) -> io::
 ///
 /// A count tells whether the number is open, and mostly whether it still is the
 /// source's: it is looked up if the count contradicts the host, or rarely.
+#[inline]
 pub(super) fn look(
     host: &Host,
     io: &Io,
