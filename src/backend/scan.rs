@@ -4,7 +4,7 @@
 //! others change meanwhile is queued, the waiter is woken, and takes it in.
 
 #![cfg_attr(
-    all(target_os = "linux", not(readiness_backend = "poll")),
+    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")),
     allow(dead_code, reason = "Selector is on epoll")
 )]
 
