@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use readiness_bench::plot;
 use readiness_bench::report::{Cell, Report, folder};
+use serde::Serialize;
 
 const HEAD: &str = "<!doctype html><meta charset=utf-8><title>readiness: benchmarks</title>
 <style>
@@ -21,9 +22,29 @@ figure{margin:2em 0}figcaption{font-weight:bold}svg{max-width:100%;height:auto}
 <h1>readiness beside the raw calls and its peers</h1>
 ";
 
+/// What `report.json` has of a cell; the page has the rest, too.
+#[derive(Serialize)]
+struct Line<'a> {
+    case: &'a str,
+    size: u64,
+    against: &'a str,
+    ratio: f64,
+    limit: f64,
+    spread: f64,
+}
+
+impl<'a> From<&'a Cell> for Line<'a> {
+    fn from(cell: &'a Cell) -> Line<'a> {
+        let Cell { case, size, against, ratio, limit, spread, .. } = cell;
+        let (size, ratio, limit, spread) = (*size, *ratio, *limit, *spread);
+        Line { case, size, against, ratio, limit, spread }
+    }
+}
+
 fn main() -> io::Result<()> {
     let report = Report::read_parts()?;
-    fs::write(folder().join("report.json"), serde_json::to_string_pretty(&report.cells)?)?;
+    let lines: Vec<Line<'_>> = report.cells.iter().map(Line::from).collect();
+    fs::write(folder().join("report.json"), serde_json::to_string_pretty(&lines)?)?;
     fs::write(folder().join("report.html"), html(&report))?;
     let over: Vec<&Cell> = report.cells.iter().filter(|cell| cell.is_over()).collect();
     println!("{} comparisons, {} over their limit", report.cells.len(), over.len());

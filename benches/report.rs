@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Ratio;
 
-/// One comparison: what `report.json` is an array of.
+/// One comparison.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
     pub case: String,
@@ -52,6 +52,18 @@ impl Cell {
 
 impl Report {
     pub fn add(&mut self, case: &str, size: usize, against: &str, limit: f64, ratio: Ratio) {
+        self.add_in("ns", case, size, against, limit, ratio);
+    }
+
+    fn add_in(
+        &mut self,
+        unit: &str,
+        case: &str,
+        size: usize,
+        against: &str,
+        limit: f64,
+        ratio: Ratio,
+    ) {
         let cell = Cell {
             case: case.into(),
             size: size as u64,
@@ -61,11 +73,11 @@ impl Report {
             spread: ratio.spread,
             ours: ratio.ours,
             theirs: ratio.theirs,
-            unit: "ns".into(),
+            unit: unit.into(),
         };
         if !case.is_empty() {
             println!(
-                "{:50} {:>6}  against {:15} {:6.3} (limit {:4.2}, spread {:5.3}, ours {:9.0} ns){}",
+                "{:50} {:>6}  against {:15} {:6.3} (limit {:4.2}, spread {:5.3}, ours {:9.0} {}){}",
                 cell.case,
                 cell.size,
                 cell.against,
@@ -73,10 +85,17 @@ impl Report {
                 cell.limit,
                 cell.spread,
                 cell.ours,
+                cell.unit,
                 if cell.is_over() { "  OVER" } else { "" }
             );
         }
         self.cells.push(cell);
+    }
+
+    /// So many a wait of what there shall be none.
+    pub fn none(&mut self, case: &str, size: usize, against: &str, each: f64, unit: &str) {
+        let ratio = Ratio { median: each, spread: 0.0, ours: each, theirs: 0.0 };
+        self.add_in(unit, case, size, against, 0.0, ratio);
     }
 
     /// A point of a plot of costs in nanoseconds.

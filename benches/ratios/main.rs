@@ -16,6 +16,8 @@ cfg_if::cfg_if! {
     }
 }
 
+mod memory;
+
 use readiness_bench::report::Report;
 
 type Group = (&'static str, fn(&mut Report));
@@ -30,10 +32,12 @@ const PART: (&str, &[Group]) = (
         ("churn", churn::run),
         ("kqueue", kqueue::run),
         ("timers", timers::run),
+        ("memory", memory::run),
     ],
 );
 #[cfg(readiness_backend = "poll")]
-const PART: (&str, &[Group]) = ("2-emulated", &[("emulated", emulated::run)]);
+const PART: (&str, &[Group]) =
+    ("2-emulated", &[("emulated", emulated::run), ("memory", memory::run)]);
 
 fn main() -> std::io::Result<()> {
     readiness_bench::sources::raise_limit();
