@@ -11,6 +11,7 @@
 #![cfg(target_os = "linux")]
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -19,9 +20,10 @@ mod sources;
 mod table;
 mod world;
 
+use readiness::{Epoll, EpollFlags};
 use sources::Kind;
 use table::{FLAGS, Table};
-use world::{Op, SLOTS, World};
+use world::{Op, SLOTS, World, processor_time};
 
 /// The emulation is what is compared.
 const EMULATED: bool = cfg!(any(readiness_backend = "poll", readiness_emulated_epoll));
@@ -291,4 +293,33 @@ fn the_table_names_what_was_not_reached_and_what_cannot_be() {
     let (_, empty, wrong) = table.report();
     assert_eq!(wrong, [impossible, unheard_of]);
     assert!(!empty.contains(&(Kind::Udp, "wait", "IN", "edge")));
+}
+
+/// A source that is ready and was told is no reason to be awake, however many sets
+/// are around it.
+#[test]
+fn whoever_waits_for_the_set_around_an_edge_that_was_told_sleeps() {
+    let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let [inner, middle, outer] = [(); 3].map(|()| Epoll::new().unwrap());
+    inner.register(&one, EpollFlags::OUT | EpollFlags::ET).unwrap();
+    middle.register(&inner, EpollFlags::IN).unwrap();
+    outer.register(&middle, EpollFlags::IN).unwrap();
+    let look = |epoll: &Epoll, millis| {
+        epoll.poll(Some(Duration::from_millis(millis)), None).unwrap().len()
+    };
+    // Emulated, it is told after 1 ms, 2, 4 and so on; the kernel tells it once.
+    let begin = Instant::now();
+    while look(&inner, 130) > 0 && begin.elapsed() < Duration::from_secs(2) {}
+    let mut slept = false;
+    for _ in 0..20 {
+        let before = processor_time();
+        if look(&outer, 40) == 0 {
+            let busy = processor_time() - before;
+            assert!(busy < Duration::from_millis(4), "{busy:?} of 40 ms");
+            slept = true;
+            break;
+        }
+        look(&inner, 0);
+    }
+    assert!(slept);
 }
