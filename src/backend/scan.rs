@@ -345,6 +345,7 @@ enum Look {
 
 impl Scan {
     /// Its name as a source: no descriptor is that large.
+    #[allow(dead_code, reason = "where the kernel has sets")]
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
