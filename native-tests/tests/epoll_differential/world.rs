@@ -635,12 +635,14 @@ impl<'a> World<'a> {
             };
             if let Some(ours) = ours {
                 registered.last = *ours;
+                // Ours looked later, and may have told of more.
+                registered.spent |= by_itself && edge;
             }
             match (kernel.is_some(), ours.is_some()) {
                 (false, false) => {}
                 (true, true) => registered.told(before),
                 _ if !edge => return Err(said),
-                // So is what was just added or modified, and what was not ready before.
+                // At once: what was just added or modified, or was not ready before.
                 (true, false)
                     if kernel.is_some_and(|now| now & !registered.last != 0)
                         && kind != Kind::Set =>
@@ -652,7 +654,7 @@ impl<'a> World<'a> {
                     registered.spent &= registered.flags & ONESHOT != 0;
                 }
                 (false, true) => {
-                    registered.spent |= registered.flags & ONESHOT != 0 || moved || by_itself;
+                    registered.spent |= registered.flags & ONESHOT != 0 || moved;
                     if registered.excused || registered.owed {
                         registered.told(before);
                     } else {
