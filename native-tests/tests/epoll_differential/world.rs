@@ -190,16 +190,20 @@ impl Pair {
 
     fn our_wait(&self, most: usize, wait: Duration) -> Result<Vec<(u64, u32)>, i32> {
         let mut events = vec![EpollEvent::default(); most];
-        let before = processor_time();
-        let count = self
-            .ours
-            .wait(&mut events, Some(wait))
-            .map_err(|error| os_error(&error).unwrap_or(-1))?;
-        // Of a sleep of which nothing came; an edge may have been looked at anew.
-        if wait == SLEEP && count == 0 {
-            let busy = processor_time() - before;
-            assert!(busy < wait / 4, "it was busy for {busy:?} of {wait:?}");
+        let mut busy = [Duration::ZERO; 4];
+        let mut count = 0;
+        for busy in &mut busy {
+            let before = processor_time();
+            let waited = self.ours.wait(&mut events, Some(wait));
+            count = waited.map_err(|error| os_error(&error).unwrap_or(-1))?;
+            *busy = processor_time() - before;
+            // The kernel's own work may be put down to whoever is there: once.
+            if wait != SLEEP || count > 0 || *busy < wait / 4 {
+                break;
+            }
         }
+        let slept = busy.iter().any(|busy| *busy < wait / 4);
+        assert!(wait != SLEEP || count > 0 || slept, "it was busy for {busy:?} of {wait:?} each");
         Ok(events[..count].iter().map(|event| (event.data(), event.flags().bits())).collect())
     }
 }
