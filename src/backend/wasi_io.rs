@@ -581,6 +581,10 @@ mod tests {
             PollFlags::empty()
         }
 
+        fn bytes(&self) -> Option<u64> {
+            None
+        }
+
         fn ask(&self, _: PollFlags, ask: &mut dyn FnMut(&HostPollable, Side)) {
             ask(&self.0, Side::Input);
         }
