@@ -191,7 +191,10 @@ fn sequences_give_the_same_answers_as_the_kernels_epoll() {
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let table = RefCell::new(Table::default());
     let outcome = TestRunner::new_with_rng(config, random).run(&sequence(), |ops| {
-        World::run(&ops, &mut table.borrow_mut()).map_err(TestCaseError::fail)
+        let found = World::run(&ops, &mut table.borrow_mut());
+        found
+            .or_else(|what| again(&ops, what, &mut table.borrow_mut()))
+            .map_err(TestCaseError::fail)
     });
     if let Err(TestError::Fail(reason, ops)) = outcome {
         panic!("{reason}\n\nTo paste into main.rs:\n\n{}", as_test(&ops));
@@ -203,11 +206,29 @@ fn sequences_give_the_same_answers_as_the_kernels_epoll() {
     let moved = table.borrow().moved;
     println!("{moved} sequences ended early: TCP's buffers had moved by themselves");
     assert!(moved <= sequences / 100, "too few were compared");
+    let once = table.borrow().once;
+    println!("{once} sequences with TCP differed once, and not when they were run again");
+    assert!(once <= 1 + sequences / 50_000, "too many differed once");
     assert!(wrong.is_empty(), "reached, though listed as impossible: {wrong:#?}");
     // Fewer sequences do not reach everything.
     if sequences >= 20_000 {
         assert!(empty.is_empty(), "never reached, and not listed as impossible: {empty:#?}");
     }
+}
+
+/// TCP has news in the background, which may come when the one has looked and the
+/// other has not. Whether a sequence differs that had some: a defect does so again.
+fn again(ops: &[Op], what: String, table: &mut Table) -> Result<(), String> {
+    let is_tcp = |op: &Op| match *op {
+        Op::Make { kind, .. } | Op::Reuse { kind, .. } => kind.is_tcp(),
+        _ => false,
+    };
+    if !ops.iter().any(is_tcp) || (0..5).any(|_| World::run(ops, &mut Table::default()).is_err()) {
+        return Err(what);
+    }
+    table.once += 1;
+    println!("once: {what}");
+    Ok(())
 }
 
 fn as_test(ops: &[Op]) -> String {

@@ -58,6 +58,8 @@ pub struct Table {
     cells: BTreeMap<Cell, u64>,
     /// How many sequences ended because a source moved by itself.
     pub moved: u64,
+    /// How many differed once, for what TCP did meanwhile.
+    pub once: u64,
 }
 
 impl Table {
