@@ -498,11 +498,10 @@ impl Backend for KqueueSet {
     fn delete(&self, key: Key, _source: &Member) -> io::Result<()> {
         let mut state = self.lock();
         let mut entry = state.remove(key).ok_or(io::ErrorKind::NotFound)?;
+        let had = self.unwatch(&mut entry);
+        // Not before: in between another thread could make a loop in the kernel.
         nest::leave(self.number(), number(&entry.source));
-        match self.unwatch(&mut entry) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
+        if had { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
