@@ -33,6 +33,21 @@ unlock_cache() {
     unset READINESS_CACHE_LOCKED
 }
 
+# once HOME COMMAND...: makes a folder of the cache and fills it, if that was not done before.
+once() {
+    local home=$1 status=0
+    shift
+    [[ ! -e $home/ready ]] || return 0
+    lock_cache
+    if [[ ! -e $home/ready ]]; then
+        rm -rf -- "$home"
+        mkdir -p -- "$home"
+        if "$@"; then : >"$home/ready"; else status=1; fi
+    fi
+    unlock_cache
+    return $status
+}
+
 # Run quietly; show the output only when it went wrong.
 quietly() {
     local log

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use readiness::net::{self, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use readiness::{
-    AsSource, Epoll, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll, PollFlags,
-    Selector, select,
+    AsSource, Epoll, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, NoteFlags, Poll,
+    PollFlags, Selector, select,
 };
 
 /// The host tells hang-ups and errors.
@@ -128,7 +128,6 @@ fn a_listener_is_readable_when_a_connection_waits() {
 
 #[test]
 fn a_kqueue_tells_how_much_there_is_to_read() {
-    use readiness::{Filter, Kevent, Kqueue, NoteFlags};
     // wasi-libc's sockets do not count: a mark is for what is counted.
     let counts = !cfg!(target_env = "p2");
     let (client, server) = pair();

@@ -1,10 +1,9 @@
 //! Allocations in waits that have grown their buffers. (The tests assert that there are
 //! none: native-tests/tests/allocations.rs.)
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 
+use native_tests::allocations::{Counting, allocations};
 use readiness::{
     Epoll, EpollEvent, EpollFlags, Events, Filter, Interest, Kevent, KeventFlags, Kqueue, Mode,
     Poll, PollFlags, Selection, Selector, select_into,
@@ -15,36 +14,8 @@ use readiness_bench::sources::{eventfds, fire};
 const SIZE: usize = 1024;
 const WAITS: usize = 100;
 
-thread_local!(static COUNT: Cell<usize> = const { Cell::new(0) });
-
-struct Counting;
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn count() {
-    COUNT.with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: all is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as the caller's.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 pub fn run(report: &mut Report) {
     let fds = eventfds(SIZE);
@@ -53,11 +24,11 @@ pub fn run(report: &mut Report) {
         for _ in 0..3 {
             black_box(wait());
         }
-        let before = COUNT.get();
+        let before = allocations();
         for _ in 0..WAITS {
             assert_eq!(wait(), SIZE);
         }
-        let each = (COUNT.get() - before) as f64 / WAITS as f64;
+        let each = (allocations() - before) as f64 / WAITS as f64;
         let backend = Selector::backend();
         let case = format!("allocations a wait, {name}, backend {backend}");
         report.none(&case, SIZE, "none", each, "allocations");

@@ -1,1 +1,4 @@
-//! Nothing: the tests are in `tests/`.
+//! What several tests, and the benchmarks, have in common.
+
+pub mod allocations;
+pub mod random;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use native_tests::random::Random;
 use readiness::{
     AsSource, Epoll, EpollEvent, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Selector,
     select,
@@ -300,16 +301,6 @@ fn every_byte_that_is_written_is_read_by_edges() {
     });
 }
 
-/// A few numbers that look random.
-fn random(mut seed: u64) -> impl FnMut(usize) -> usize {
-    move |below| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed as usize % below
-    }
-}
-
 /// Some threads wait for four sets, others put them into each other, take them out,
 /// and do the same with eight sockets, some of which they replace.
 #[test]
@@ -320,25 +311,21 @@ fn sets_that_are_moved_about_by_several_threads_do_not_wait_for_each_other() {
         pair.1.set_nonblocking(true).unwrap();
         pair
     }
-    fn wait(sets: &[Epoll], random: &mut impl FnMut(usize) -> usize) {
-        let mut events = vec![EpollEvent::default(); 1 + random(3)];
-        let timeout = Duration::from_micros([0, 100, 2000][random(3)]);
-        sets[random(4)].wait(&mut events, Some(timeout)).unwrap();
+    fn wait(sets: &[Epoll], random: &mut Random) {
+        let mut events = vec![EpollEvent::default(); 1 + random.below(3)];
+        let timeout = Duration::from_micros([0, 100, 2000][random.below(3)]);
+        sets[random.below(4)].wait(&mut events, Some(timeout)).unwrap();
     }
     // Each may be refused: it is registered already, or a loop.
-    fn change(
-        sets: &[Epoll],
-        pairs: &[Mutex<(UnixStream, UnixStream)>],
-        random: &mut impl FnMut(usize) -> usize,
-    ) {
+    fn change(sets: &[Epoll], pairs: &[Mutex<(UnixStream, UnixStream)>], random: &mut Random) {
         let (input, output) = (EpollFlags::IN, EpollFlags::OUT);
         let modes = [EpollFlags::empty(), EpollFlags::ET, EpollFlags::ONESHOT];
-        let flags =
-            [input, output, input | output, EpollFlags::empty()][random(4)] | modes[random(3)];
-        let (set, inner) = (&sets[random(4)], &sets[random(4)]);
-        let mut pair_of = pairs[random(8)].lock().unwrap();
+        let flags = [input, output, input | output, EpollFlags::empty()][random.below(4)]
+            | modes[random.below(3)];
+        let (set, inner) = (&sets[random.below(4)], &sets[random.below(4)]);
+        let mut pair_of = pairs[random.below(8)].lock().unwrap();
         let (own, peer) = &mut *pair_of;
-        match random(12) {
+        match random.below(12) {
             0..3 => drop(set.register(own, flags)),
             3..5 => drop(set.modify(own, flags)),
             5 => drop(set.unregister(own)),
@@ -356,7 +343,7 @@ fn sets_that_are_moved_about_by_several_threads_do_not_wait_for_each_other() {
     for seed in 1..=6 {
         let (sets, pairs, done) = (Arc::clone(&sets), Arc::clone(&pairs), done.clone());
         thread::spawn(move || {
-            let mut random = random(seed * 7919);
+            let mut random = Random(seed * 7919);
             let begin = Instant::now();
             while begin.elapsed() < Duration::from_millis(700) {
                 if seed % 2 == 0 {

@@ -21,6 +21,7 @@ use crate::source::{Held, Member, Source};
 use crate::timeout::{Deadline, Until};
 
 pub(crate) struct Scan {
+    /// Its name as a source: no descriptor is that large.
     id: u64,
     state: Mutex<State>,
     /// The thread that waited has given the list back.
@@ -344,12 +345,6 @@ enum Look {
 }
 
 impl Scan {
-    /// Its name as a source: no descriptor is that large.
-    #[allow(dead_code, reason = "where the kernel has sets")]
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -482,12 +477,7 @@ impl Scan {
         state.observers.iter().try_for_each(|observer| observer.wake())
     }
 
-    /// Whether a wait would find something. Takes nothing away.
-    pub(crate) fn peek(&self) -> io::Result<bool> {
-        Ok(self.peek_count()? > 0)
-    }
-
-    /// How much a wait would find; what the owner has to tell beside counts as one.
+    /// How much a wait would find; takes nothing away. What the owner has to tell beside counts as one.
     pub(crate) fn peek_count(&self) -> io::Result<usize> {
         let until = Until::NOW;
         let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
@@ -521,7 +511,7 @@ impl Set for Scan {
     }
 
     fn peek(&self) -> io::Result<bool> {
-        Scan::peek(self)
+        Ok(self.peek_count()? > 0)
     }
 
     fn observe(self: Arc<Scan>, watch: &mut Watch<'_>) {

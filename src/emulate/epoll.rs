@@ -332,18 +332,12 @@ struct Entry {
 }
 
 /// What a source was told with last.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Told {
     round: u32,
     flags: EpollFlags,
     /// In how many rounds in a row.
     rounds: u32,
-}
-
-impl Default for Told {
-    fn default() -> Told {
-        Told { round: 0, flags: EpollFlags::empty(), rounds: 0 }
-    }
 }
 
 /// A look at a source costs more than a small poll(2). One that is told in each round,

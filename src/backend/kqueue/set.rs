@@ -322,7 +322,7 @@ impl KqueueSet {
             // A pipe that is still broken, or a change that went well.
             watched = if broken { is_broken(&entry.source, error) } else { error == 0 };
         });
-        if !watched && filter.0 == Filter::User {
+        if !watched && broken {
             let _ = self.queue.change(&[look.with_flags(KeventFlags::DELETE)]);
         }
         watched

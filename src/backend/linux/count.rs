@@ -227,24 +227,20 @@ fn read_counted(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe> {
         Kind::Datagram => flags.contains(PollFlags::RDHUP),
         _ => flags.contains(PollFlags::HUP),
     };
-    let mut counted = true;
-    let data = match kind {
-        Kind::Other => {
-            counted = false;
-            1
-        }
+    let counted = match kind {
+        Kind::Other => None,
         _ => match readable(fd) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) if kind != Kind::Pipe => backlog(fd, kind),
+            Ok(Some(bytes)) => Some(bytes),
+            Ok(None) if kind != Kind::Pipe => Some(backlog(fd, kind)),
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && !always_counts(kind) => {
-                counted = false;
-                1
+                None
             }
             // It is something else by now.
             Ok(None) => return Err(io::Error::from_raw_os_error(libc::EBADF)),
             Err(error) => return Err(error),
         },
     };
+    let data = counted.unwrap_or(1);
     // Nothing to read: an empty datagram or an error, or somebody was faster.
     let more = match kind {
         _ if data > 0 || eof => true,
@@ -256,7 +252,7 @@ fn read_counted(fd: RawFd, kind: Kind, flags: PollFlags) -> io::Result<Probe> {
     }
     let error = if eof { error_of(fd, kind, flags) } else { 0 };
     // What is not counted may be enough.
-    let anyway = !counted || eof || flags.contains(PollFlags::ERR);
+    let anyway = counted.is_none() || eof || flags.contains(PollFlags::ERR);
     Ok(Probe::Ready { data, eof, error, anyway })
 }
 

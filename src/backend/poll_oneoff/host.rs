@@ -69,19 +69,23 @@ pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<us
     if events.len() < asked.len() {
         events.resize(asked.len(), NO_EVENT);
     }
+    call(asked, events)
+}
+
+/// `events` has room for as many as there are subscriptions.
+fn call(asked: &[Subscription], events: &mut [Event]) -> Result<usize, Errno> {
+    let room = asked.len().min(events.len());
     // SAFETY: there is room for as many events as there are subscriptions.
-    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), asked.len()) }?;
-    Ok(told.min(asked.len()))
+    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), room) }?;
+    Ok(told.min(room))
 }
 
 /// How much the host says that there is to read of a descriptor, without waiting.
 pub(super) fn bytes(fd: u32) -> Option<u64> {
     let asked = [subscription(fd, 0, READ), clock(Duration::ZERO)];
     let mut events = [NO_EVENT; 2];
-    // SAFETY: there is room for as many events as there are subscriptions.
-    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), asked.len()) };
-    let told = &events[..told.ok()?.min(events.len())];
-    let found = told.iter().find(|event| event.userdata == asked[0].userdata)?;
+    let told = call(&asked, &mut events).ok()?;
+    let found = events[..told].iter().find(|event| event.userdata == asked[0].userdata)?;
     (found.error == wasi::ERRNO_SUCCESS).then_some(found.fd_readwrite.nbytes)
 }
 

@@ -9,7 +9,7 @@ use super::Shared;
 use super::error::{self, EINVAL, ENOENT, system};
 use super::state::State;
 use crate::backend::probe::Kind;
-use crate::backend::{self, Added, Backend, Key, Scan};
+use crate::backend::{self, Added, Backend, Key, Scan, Set};
 use crate::flags::PollFlags;
 use crate::kevent::Filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
