@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bitflags::bitflags;
 
@@ -16,7 +16,7 @@ use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
 use crate::source::{AsSource, Member, RawSource};
-use crate::timeout::{Deadline, FOR_EVER, Signals, Until};
+use crate::timeout::{Deadline, FOR_EVER, Instant, Signals, Until};
 use crate::timers::{TimerKey, Timers};
 
 mod cells;

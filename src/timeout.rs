@@ -1,9 +1,17 @@
 //! Timeouts: the one place that does time arithmetic.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::signals::SignalSet;
+
+cfg_if::cfg_if! {
+    if #[cfg(all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io")))] {
+        pub(crate) use crate::backend::Instant;
+    } else {
+        pub(crate) use std::time::Instant;
+    }
+}
 
 /// 68 years: what every host's clock can express, and as good as for ever.
 pub(crate) const FOR_EVER: Duration = Duration::from_secs(i32::MAX as u64);
@@ -54,7 +62,7 @@ impl Deadline {
     }
 
     /// When, if it is a moment of the clock.
-    #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+    #[cfg(target_os = "wasi")]
     pub(crate) fn at(&self) -> Option<Instant> {
         self.at
     }
@@ -64,15 +72,6 @@ impl Deadline {
         if let Some(at) = self.at {
             self.left = Some(at.saturating_duration_since(Instant::now()));
         }
-    }
-
-    /// Takes at least `least` from here on, unless the time is up.
-    #[cfg_attr(
-        not(all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io"))),
-        allow(dead_code, reason = "their clocks are finer")
-    )]
-    pub(crate) fn not_less_than(&mut self, least: Duration) {
-        self.left = self.left.map(|left| left.max(least));
     }
 
     /// Whether the time is up, by the clock.

@@ -1,7 +1,9 @@
 //! Timers: a heap in which each knows its place, so that any can be stopped in
 //! O(log n), without a clock, a system call or, once grown, an allocation.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::timeout::Instant;
 
 /// Which timer: a slot, and a generation that counts the slot's uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

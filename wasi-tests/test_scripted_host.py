@@ -250,6 +250,14 @@ def test_both_directions_of_a_descriptor_report(run, quirks, timeout):
 
 
 @hosts({}, dict(both=False))
+@pytest.mark.parametrize("timeout", ["0", "100", "none"])
+def test_both_filters_of_a_descriptor_report(run, quirks, timeout):
+    fds = {5: Descriptor(read=READY, write=READY), 6: writable()}
+    result = run(quirks, fds, "kreg:5,6:IN+OUT", f"kwait:{timeout}", f"kwait:{timeout}")
+    assert [sorted(line.split(" 1")) for line in result.all("kwait")] == [["", " 5=OUT", " 6=OUT", "5=IN"]] * 2
+
+
+@hosts({}, dict(both=False))
 def test_a_second_direction_that_becomes_ready_ends_a_wait(run, quirks):
     fds = {5: Descriptor(write=700 * MS), 6: idle(), 8: readable()}
     result = run(quirks, fds, "reg:5-6:IN+OUT", "reg:8:IN", "poll:none", "unreg:8", "poll:none")

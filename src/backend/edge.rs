@@ -7,9 +7,10 @@
 //! host counts, or by hand. While none of these happens and it is still ready, it
 //! is told again after 1 ms, then 2, doubling to 256 ms.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::flags::PollFlags;
+use crate::timeout::Instant;
 
 const FIRST: Duration = Duration::from_millis(1);
 const LAST: Duration = Duration::from_millis(256);
@@ -200,7 +201,7 @@ mod tests {
         edge.tell(IN, uncounted, now);
         for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256] {
             assert_eq!(edge.again(), Some(now + MS * pause));
-            assert!(!edge.see(IN, uncounted, now + MS * pause - MS / 2));
+            assert!(!edge.see(IN, uncounted, now + (MS * pause - MS / 2)));
             now += MS * pause;
             assert!(edge.see(IN, uncounted, now));
             edge.tell(IN, uncounted, now);

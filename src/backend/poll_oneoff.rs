@@ -9,19 +9,20 @@
 //! [poll_oneoff](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#-poll_oneoffin-constpointersubscription-out-pointerevent-nsubscriptions-size---resultsize-errno)
 
 use std::io;
-use std::time::Duration;
 
 use super::List;
 use crate::flags::PollFlags;
 use crate::source::{Held, Index, RawSource};
-use crate::timeout::{Deadline, Until};
+use crate::timeout::Until;
 
+mod clock;
 mod host;
 mod known;
 mod odd;
 
-use host::{Errno, Event, READ, Subscription, WRITE};
-use odd::OFTEN;
+pub(crate) use clock::Instant;
+use host::{Errno, Event, FOR_EVER, READ, Subscription, WRITE};
+use odd::Needs;
 
 /// The error of a call on a descriptor that is not open: `EBADF`.
 pub(crate) const NOT_OPEN: i32 = wasi::ERRNO_BADF.raw() as i32;
@@ -35,15 +36,16 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
 /// Whether a source is always ready, because it is a file or a directory.
 pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
     let Held::Fd(fd) = *source;
-    let filetype = host::filetype(fd as u32).map_err(host::error)?;
-    Ok(matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY))
+    host::filetype(fd as u32).map(host::is_file).map_err(host::error)
 }
 
 /// How much there is to read of a descriptor that is ready, where the host says. Hosts
 /// that do not know say 0 or 1. Looks only.
 pub(crate) fn bytes(source: &Held) -> Option<u64> {
     let Held::Fd(fd) = *source;
-    host::bytes(fd as u32).filter(|bytes| *bytes > 1)
+    let event = host::look(fd as u32, READ).ok()??;
+    let bytes = event.fd_readwrite.nbytes;
+    (event.error == wasi::ERRNO_SUCCESS && bytes > 1).then_some(bytes)
 }
 
 /// There are no signals.
@@ -71,18 +73,15 @@ impl Wake {
 
 /// The flags of the two directions, by index.
 const FLAGS: [PollFlags; 2] = [PollFlags::IN, PollFlags::OUT];
+const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 const NOWHERE: u32 = u32::MAX;
-/// Hosts that count whole milliseconds take less for nothing.
-const MILLISECOND: Duration = Duration::from_millis(1);
+/// The descriptor and the direction of standard input in a name.
+const STDIN: u32 = 0;
 
 /// The array that `poll_oneoff` takes, and what it is made from.
 #[derive(Default)]
 pub(crate) struct OneoffList {
     slots: Vec<Slot>,
-    /// The slots' numbers. `NOWHERE`: the slot is vacant.
-    fds: Vec<u32>,
-    /// If no slot is vacant and all want the same: what.
-    all_want: Option<PollFlags>,
     /// The slots' descriptors. Several slots may share one.
     descriptors: Vec<Descriptor>,
     vacant: Vec<u32>,
@@ -94,25 +93,28 @@ pub(crate) struct OneoffList {
     looked: Vec<u32>,
     /// The number of descriptors that are asked in both directions.
     doubled: u32,
-    /// Some source was not asked yet, or not since it was last readable.
-    fresh: bool,
-    /// What the slots watched before they were all taken away.
-    before: Vec<u32>,
+    /// Standard input is asked for something to read.
+    stdin: bool,
+    /// What has to be known of the host for that.
+    needs: Needs,
     /// What is asked of a host that needs to be asked twice.
     scratch: Vec<Subscription>,
+    /// What the host told last. Once a wait is over: what is ready, in order of slots.
     events: Vec<Event>,
-    /// By slot once the wait is over.
+    /// What a wait with several calls has found.
     ready: Vec<Ready>,
-    /// To put them into that order.
-    by_slot: Vec<PollFlags>,
+    /// To put them into order: a bit a slot, and what those slots are ready for.
+    order: Vec<u32>,
+    by_slot: Vec<Ready>,
 }
 
+#[derive(Clone, Copy)]
 struct Slot {
     /// `NOWHERE`: the slot is vacant.
     descriptor: u32,
-    want: PollFlags,
     /// The next slot of the same descriptor.
     next: u32,
+    want: PollFlags,
 }
 
 #[derive(Clone, Copy)]
@@ -124,28 +126,21 @@ struct Ready {
 
 struct Descriptor {
     fd: u32,
+    /// What it is asked for by: see [`host::name`].
+    name: u64,
     /// Its first slot. `NOWHERE`: this place is vacant.
     first: u32,
-    /// What its slots want together.
-    want: PollFlags,
     /// Where its subscriptions are in `asked`.
     at: [u32; 2],
-    /// Who answers for it.
-    answer: [Answer; 2],
+    /// What its slots want together.
+    want: PollFlags,
+    /// Directions that the host is not asked about: it cannot wait for them, and they
+    /// are always ready; or there is no such direction.
+    always: PollFlags,
+    never: PollFlags,
     filetype: Option<host::Filetype>,
+    /// It is among `looked`.
     looked: bool,
-    /// It has one slot, and is not standard input.
-    plain: bool,
-}
-
-/// Who answers for a direction of an open descriptor that is no file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Host,
-    /// Always ready, for the host cannot wait for it.
-    Ready,
-    /// Never ready: it has no such direction.
-    Never,
 }
 
 impl List for OneoffList {
@@ -153,76 +148,36 @@ impl List for OneoffList {
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
         let Held::Fd(fd) = *source;
-        let want = want & (PollFlags::IN | PollFlags::OUT);
         if slot < self.slots.len() {
             self.vacate(slot);
         } else {
-            self.slots.push(Slot { descriptor: NOWHERE, want, next: NOWHERE });
-            self.fds.push(NOWHERE);
+            self.slots.push(Slot { descriptor: NOWHERE, next: NOWHERE, want });
         }
-        self.all_want = None;
         let at = match self.index.get(source.raw()) {
             Some(at) => at,
             None => self.new_descriptor(fd),
         };
-        self.fresh |= self.before.get(slot) != Some(&(fd as u32));
-        let descriptor = &mut self.descriptors[at as usize];
-        self.slots[slot] = Slot { descriptor: at, want, next: descriptor.first };
-        self.fds[slot] = fd as u32;
-        descriptor.first = slot as u32;
-        descriptor.want |= want;
-        self.settle(at);
+        let first = std::mem::replace(&mut self.descriptor(at).first, slot as u32);
+        self.slots[slot] = Slot { descriptor: at, next: first, want: want & EITHER };
         self.look_at(at);
-    }
-
-    fn refill(&mut self, mut sources: impl Iterator<Item = Held>, want: PollFlags) {
-        let want = want & (PollFlags::IN | PollFlags::OUT);
-        let mut same = 0;
-        let mut next = None;
-        if self.all_want == Some(want) {
-            for known in &self.fds {
-                let Some(Held::Fd(fd)) = sources.next() else { break };
-                if fd as u32 != *known {
-                    next = Some(Held::Fd(fd));
-                    break;
-                }
-                same += 1;
-            }
-        }
-        if same < self.slots.len() {
-            self.truncate(same);
-        }
-        for source in next.into_iter().chain(sources) {
-            self.put(self.slots.len(), &source, want);
-        }
-        self.all_want = Some(want);
+        self.update(at);
     }
 
     fn source(&self, slot: usize) -> Option<RawSource> {
-        let fd = *self.fds.get(slot)?;
-        (fd != NOWHERE).then_some(RawSource::Fd(fd as i32))
+        let descriptor = self.descriptors.get(self.slots.get(slot)?.descriptor as usize)?;
+        Some(RawSource::Fd(descriptor.fd as i32))
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
-        let want = want & (PollFlags::IN | PollFlags::OUT);
         let slot = &mut self.slots[slot];
-        if slot.descriptor != NOWHERE && slot.want != want {
-            slot.want = want;
-            self.all_want = None;
-            let at = slot.descriptor;
-            self.wants_changed(at);
-        }
+        slot.want = want & EITHER;
+        let at = slot.descriptor;
+        self.update(at);
     }
 
     fn vacate(&mut self, slot: usize) {
         let Slot { descriptor: at, next, .. } = self.slots[slot];
-        if at == NOWHERE {
-            return;
-        }
-        self.slots[slot].descriptor = NOWHERE;
-        self.fds[slot] = NOWHERE;
-        self.all_want = None;
-        let descriptor = &mut self.descriptors[at as usize];
+        let Some(descriptor) = self.descriptors.get_mut(at as usize) else { return };
         if descriptor.first == slot as u32 {
             descriptor.first = next;
         } else {
@@ -232,13 +187,9 @@ impl List for OneoffList {
             }
             self.slots[before].next = next;
         }
-        self.settle(at);
-        self.wants_changed(at);
-        let descriptor = &self.descriptors[at as usize];
-        if descriptor.first == NOWHERE {
-            self.index.remove(RawSource::Fd(descriptor.fd as i32));
-            self.vacant.push(at);
-        }
+        self.update(at);
+        // Not before: it was asked for by the name of this slot.
+        self.slots[slot].descriptor = NOWHERE;
     }
 
     fn len(&self) -> usize {
@@ -246,25 +197,10 @@ impl List for OneoffList {
     }
 
     fn truncate(&mut self, slots: usize) {
-        if slots > 0 {
-            for slot in slots..self.slots.len() {
-                self.vacate(slot);
-            }
-            self.slots.truncate(slots);
-            self.fds.truncate(slots);
-            return;
+        while slots < self.slots.len() {
+            self.vacate(self.slots.len() - 1);
+            self.slots.pop();
         }
-        std::mem::swap(&mut self.before, &mut self.fds);
-        self.fds.clear();
-        self.all_want = None;
-        for descriptor in self.descriptors.drain(..) {
-            self.index.remove(RawSource::Fd(descriptor.fd as i32));
-        }
-        self.slots.clear();
-        self.vacant.clear();
-        self.asked.clear();
-        self.looked.clear();
-        self.doubled = 0;
     }
 
     fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
@@ -273,176 +209,163 @@ impl List for OneoffList {
         }
         let mut to = 0;
         for from in 0..self.slots.len() {
-            let Slot { descriptor: at, want, .. } = self.slots[from];
-            if at == NOWHERE {
+            let slot = self.slots[from];
+            if slot.descriptor == NOWHERE {
                 continue;
             }
-            let first = &mut self.descriptors[at as usize].first;
-            self.slots[to] = Slot { descriptor: at, want, next: *first };
+            let first = &mut self.descriptors[slot.descriptor as usize].first;
+            self.slots[to] = Slot { next: *first, ..slot };
             *first = to as u32;
-            self.fds[to] = self.fds[from];
             moved(from, to);
             to += 1;
         }
         self.slots.truncate(to);
-        self.fds.truncate(to);
-        for at in 0..self.descriptors.len() {
-            self.settle(at as u32);
+        for at in 0..self.descriptors.len() as u32 {
+            if self.descriptor(at).first != NOWHERE {
+                self.update(at);
+            }
         }
     }
 
+    #[inline]
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
-        self.ready.clear();
-        self.look();
-        if !self.asked.is_empty() {
-            self.beware();
+        let left = clock::nanos(until.deadline.left());
+        let mut said = None;
+        if let Some(time) = self.without_care(left) {
+            let answer = self.ask(time);
+            if answer.is_ok() && self.is_in_order() {
+                return Ok(self.events.len());
+            }
+            if time == left {
+                said = Some(answer);
+            }
         }
-        let mut deadline = until.deadline;
-        let mut turn = None;
-        while !self.asked.is_empty() {
-            let asked = self.asked.len();
-            let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
-            let told = match self.trusts_host(left) {
-                true => self.ask(left).map(|told| self.gather(told)),
-                false => self.ask_warily(left, &mut turn),
-            };
-            let told = match told {
-                Ok(told) => told,
-                Err(errno) => {
-                    self.refused(errno, until.signals)?;
-                    0
-                }
-            };
-            if self.asked.len() < asked {
-                // The host would not wait for all of it: the rest was not asked.
-                deadline.refresh();
-                continue;
-            }
-            let short = OneoffList::is_short(left);
-            if short && told == 0 && (left == Some(Duration::ZERO) || deadline.passed()) {
-                self.ask_again();
-            }
-            self.ask_second(if short { OFTEN } else { 1 });
-            if !self.ready.is_empty() {
-                self.ask_stdin();
-                break;
-            }
-            if deadline.passed() {
-                break;
-            }
-            deadline.not_less_than(MILLISECOND);
-        }
-        if self.ready.is_empty() {
-            self.sleep(deadline)?;
-        }
-        Ok(self.sum_up())
+        self.wait_warily(until, said).inspect_err(|_| self.events.clear())
     }
 
+    #[inline]
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        self.ready.iter().map(|one| (one.slot as usize, one.flags))
+        self.events.iter().map(|event| (host::slot(event.userdata), flags(event)))
     }
 
     #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
-        self.ready.iter().map(|one| (RawSource::Fd(one.fd as i32), one.flags))
+        let source = |event: &Event| RawSource::Fd(host::fd(event.userdata) as i32);
+        self.events.iter().map(move |event| (source(event), flags(event)))
+    }
+}
+
+/// What an event of those that are ready tells: more than its direction, if there is more.
+#[inline]
+fn flags(event: &Event) -> PollFlags {
+    match event.fd_readwrite.flags {
+        0 => FLAGS[host::direction(event.userdata)],
+        flags => PollFlags::from_bits_retain(flags),
     }
 }
 
 /// Keeping the array.
 impl OneoffList {
-    /// Its slots are others.
-    fn settle(&mut self, at: u32) {
-        let Descriptor { fd, first, .. } = self.descriptors[at as usize];
-        let next = self.slots.get(first as usize).map(|slot| slot.next);
-        self.descriptors[at as usize].plain = next == Some(NOWHERE) && fd != 0;
+    fn descriptor(&mut self, at: u32) -> &mut Descriptor {
+        &mut self.descriptors[at as usize]
     }
 
     fn new_descriptor(&mut self, fd: i32) -> u32 {
-        let new = Descriptor {
+        let mut new = Descriptor {
             fd: fd as u32,
+            name: 0,
             first: NOWHERE,
-            want: PollFlags::empty(),
             at: [NOWHERE; 2],
-            answer: [Answer::Host; 2],
+            want: PollFlags::empty(),
+            always: PollFlags::empty(),
+            never: PollFlags::empty(),
             filetype: None,
             looked: false,
-            plain: false,
         };
-        let at = match self.vacant.pop() {
-            Some(at) => {
-                let looked = self.descriptors[at as usize].looked;
-                self.descriptors[at as usize] = Descriptor { looked, ..new };
-                at
-            }
-            None => {
-                self.descriptors.push(new);
-                self.descriptors.len() as u32 - 1
-            }
-        };
+        let at = self.vacant.pop().unwrap_or(self.descriptors.len() as u32);
         self.index.insert(RawSource::Fd(fd), at);
+        match self.descriptors.get_mut(at as usize) {
+            Some(old) => {
+                new.looked = old.looked;
+                *old = new;
+            }
+            None => self.descriptors.push(new),
+        }
         at
     }
 
+    /// Has it looked at before the next wait.
     fn look_at(&mut self, at: u32) {
-        let descriptor = &mut self.descriptors[at as usize];
-        if !descriptor.looked {
-            descriptor.looked = true;
+        if !std::mem::replace(&mut self.descriptor(at).looked, true) {
             self.looked.push(at);
         }
     }
 
-    /// Its slots want something else than before, or are others.
-    fn wants_changed(&mut self, at: u32) {
-        let mut want = PollFlags::empty();
-        let mut slot = self.descriptors[at as usize].first;
-        while slot != NOWHERE {
-            want |= self.slots[slot as usize].want;
-            slot = self.slots[slot as usize].next;
+    /// Its slots are others, or want something else.
+    fn update(&mut self, at: u32) {
+        let Some(descriptor) = self.descriptors.get_mut(at as usize) else { return };
+        let (mut want, mut count) = (PollFlags::empty(), 0);
+        let mut next = descriptor.first;
+        while let Some(slot) = self.slots.get(next as usize) {
+            want |= slot.want;
+            count += 1;
+            next = slot.next;
         }
-        let descriptor = &mut self.descriptors[at as usize];
         descriptor.want = want;
-        let known = !descriptor.looked;
-        for direction in [READ, WRITE] {
-            if !want.contains(FLAGS[direction]) {
-                self.unask(at, direction);
-            } else if known {
-                self.ask_for(at, direction);
+        let Descriptor { fd, first, at: places, looked, .. } = *descriptor;
+        let known = descriptor.always | descriptor.never;
+        if count > 0 {
+            descriptor.name = host::name(first, fd, count > 1);
+            for direction in [READ, WRITE] {
+                if let Some(asked) = self.asked.get_mut(places[direction] as usize) {
+                    asked.userdata = descriptor.name | direction as u64;
+                }
             }
         }
-        if want.is_empty() {
+        // What has to be looked at is asked for then.
+        self.ask_for(at, want - known, !looked);
+        if count == 0 {
+            self.index.remove(RawSource::Fd(fd as i32));
+            self.vacant.push(at);
+        } else if want.is_empty() || want.intersects(known) {
             self.look_at(at);
         }
+        self.weigh();
     }
 
-    fn ask_for(&mut self, at: u32, direction: usize) {
-        let descriptor = &mut self.descriptors[at as usize];
-        if descriptor.at[direction] == NOWHERE {
-            descriptor.at[direction] = self.asked.len() as u32;
-            self.asked.push(host::subscription(descriptor.fd, at, direction));
-            self.doubled += u32::from(descriptor.at[1 - direction] != NOWHERE);
+    /// Asks the host about these directions, and about no other: of new ones if `more`.
+    fn ask_for(&mut self, at: u32, want: PollFlags, more: bool) {
+        for direction in [READ, WRITE] {
+            let descriptor = self.descriptor(at);
+            let (name, fd) = (descriptor.name, descriptor.fd);
+            let place = descriptor.at[direction];
+            let other = descriptor.at[1 - direction] != NOWHERE;
+            if want.contains(FLAGS[direction]) {
+                if place == NOWHERE && more {
+                    self.descriptor(at).at[direction] = self.asked.len() as u32;
+                    self.asked.push(host::subscription(fd, name, direction));
+                    self.doubled += u32::from(other);
+                    self.stdin |= fd == 0 && direction == READ;
+                }
+            } else if place != NOWHERE {
+                self.descriptor(at).at[direction] = NOWHERE;
+                self.doubled -= u32::from(other);
+                self.stdin &= fd != 0 || direction != READ;
+                self.asked.swap_remove(place as usize);
+                if let Some(moved) = self.asked.get(place as usize) {
+                    let name = moved.userdata;
+                    if let Some(moved) = self.named(name) {
+                        self.descriptor(moved).at[host::direction(name)] = place;
+                    }
+                }
+            }
         }
     }
 
-    fn unask(&mut self, at: u32, direction: usize) {
-        let descriptor = &mut self.descriptors[at as usize];
-        let hole = std::mem::replace(&mut descriptor.at[direction], NOWHERE);
-        if hole == NOWHERE {
-            return;
-        }
-        self.doubled -= u32::from(descriptor.at[1 - direction] != NOWHERE);
-        self.asked.swap_remove(hole as usize);
-        let moved = self.asked.get(hole as usize).and_then(|last| host::named(last.userdata));
-        if let Some((at, direction)) = moved {
-            self.descriptors[at].at[direction] = hole;
-        }
+    /// The descriptor behind a name; of another name, one that does not have it, or none.
+    fn named(&self, name: u64) -> Option<u32> {
+        self.slots.get(host::slot(name)).map(|slot| slot.descriptor)
     }
-}
-
-/// An event that says more than that there is something to read or room to write,
-/// or says it of several slots or of standard input.
-fn is_odd(event: &Event, descriptor: &Descriptor) -> bool {
-    let hangup = event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP;
-    event.error != wasi::ERRNO_SUCCESS || hangup != 0 || !descriptor.plain
 }
 
 /// Waiting.
@@ -450,204 +373,134 @@ impl OneoffList {
     /// Answers what the host is not asked: regular files and directories, which
     /// are always ready, and descriptors that are not open.
     fn look(&mut self) {
-        if self.looked.is_empty() {
-            return;
-        }
-        // In order: so they are asked, and so most hosts tell of them.
-        let mut looked = std::mem::take(&mut self.looked);
-        looked.retain(|&at| {
+        let mut kept = 0;
+        for next in 0..self.looked.len() {
+            let at = self.looked[next];
+            // In order: so they are asked, and so most hosts tell of them.
             let again = self.look_once(at);
-            self.descriptors[at as usize].looked = again;
-            again
-        });
-        self.looked = looked;
+            self.descriptor(at).looked = again;
+            if again {
+                self.looked[kept] = at;
+                kept += 1;
+            }
+        }
+        self.looked.truncate(kept);
     }
 
     /// Whether it has to be looked at before the next wait, too.
     fn look_once(&mut self, at: u32) -> bool {
-        let Descriptor { fd, first, want, answer, filetype, .. } = self.descriptors[at as usize];
-        if first == NOWHERE {
+        let descriptor = &mut self.descriptors[at as usize];
+        if descriptor.first == NOWHERE {
             return false;
         }
-        let now = match host::filetype(fd) {
-            Ok(now) => now,
-            Err(wasi::ERRNO_BADF) => {
-                self.unask(at, READ);
-                self.unask(at, WRITE);
-                self.tell(at, PollFlags::NVAL, None);
-                return true;
-            }
-            Err(_) => wasi::FILETYPE_UNKNOWN,
-        };
-        let answer = match now {
-            wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY => [Answer::Ready; 2],
-            _ if filetype == Some(now) => answer,
-            _ => [Answer::Host; 2],
-        };
-        let descriptor = &mut self.descriptors[at as usize];
-        descriptor.filetype = Some(now);
-        descriptor.answer = answer;
-        let mut again = want.is_empty();
-        for direction in [READ, WRITE] {
-            if !want.contains(FLAGS[direction]) {
-                continue;
-            }
-            if answer[direction] == Answer::Host {
-                self.ask_for(at, direction);
-                continue;
-            }
-            again = true;
-            self.unask(at, direction);
-            if answer[direction] == Answer::Ready {
-                self.tell(at, FLAGS[direction], Some(direction));
-            }
+        let want = descriptor.want;
+        let filetype = host::filetype(descriptor.fd);
+        if filetype == Err(wasi::ERRNO_BADF) {
+            self.ask_for(at, PollFlags::empty(), false);
+            self.tell(at, PollFlags::NVAL);
+            return true;
         }
-        again
+        let filetype = filetype.unwrap_or(wasi::FILETYPE_UNKNOWN);
+        if descriptor.filetype != Some(filetype) {
+            descriptor.filetype = Some(filetype);
+            descriptor.never = PollFlags::empty();
+            descriptor.always = if host::is_file(filetype) { EITHER } else { PollFlags::empty() };
+        }
+        let always = want & descriptor.always;
+        let known = always | (want & descriptor.never);
+        self.ask_for(at, want - known, true);
+        self.tell(at, always);
+        want.is_empty() || !known.is_empty()
     }
 
-    /// One call with all that is asked and the clock: the number of events.
-    fn ask(&mut self, left: Option<Duration>) -> Result<usize, Errno> {
-        let Some(left) = left else { return host::poll(&self.asked, &mut self.events) };
+    /// One call with all that is asked and the clock.
+    #[inline]
+    fn ask(&mut self, left: u64) -> Result<(), Errno> {
+        if left == FOR_EVER {
+            return host::poll(&self.asked, &mut self.events);
+        }
         self.asked.push(host::clock(left));
-        let told = host::poll(&self.asked, &mut self.events);
+        let answer = host::poll(&self.asked, &mut self.events);
         self.asked.pop();
-        told
+        answer
     }
 
-    /// Takes in the events of a call, and counts those about sources. The clock's
-    /// is of no interest: the time is.
-    fn gather(&mut self, told: usize) -> usize {
-        let OneoffList { events, descriptors, ready, .. } = self;
-        let (events, descriptors) = (&events[..told.min(events.len())], &descriptors[..]);
-        let (mut about_sources, mut odd, mut read) = (0, 0, false);
-        for event in events {
-            let Some((at, direction)) = host::named(event.userdata) else { continue };
-            let Some(descriptor) = descriptors.get(at) else { continue };
-            // Hosts tell of what nobody asked.
-            if descriptor.at[direction] == NOWHERE {
-                continue;
+    /// Whether what the host told of all that was asked is what is ready, and there is
+    /// something: one event a slot, in order, and nothing odd.
+    #[inline]
+    fn is_in_order(&mut self) -> bool {
+        let OneoffList { events, asked, .. } = self;
+        if events.last().is_some_and(|event| event.userdata == host::CLOCK) {
+            events.pop();
+        }
+        let doubtful = events.len() >= asked.len() && !known::tells_some(asked.len());
+        if doubtful && events.iter().any(|event| event.fd_readwrite.nbytes == 0) {
+            return false;
+        }
+        let mut last = 0;
+        for event in events.iter() {
+            // Errors and hang-ups; both directions of one, out of order, of several slots.
+            if event.error != wasi::ERRNO_SUCCESS
+                || event.fd_readwrite.flags != 0
+                || !host::is_next(event.userdata, last)
+            {
+                return false;
             }
-            about_sources += 1;
-            if is_odd(event, descriptor) {
-                odd += 1;
-                continue;
-            }
-            read |= direction == READ;
-            let flags = if direction == READ { PollFlags::IN } else { PollFlags::OUT };
-            ready.push(Ready { slot: descriptor.first, fd: descriptor.fd, flags });
+            last = event.userdata;
         }
-        self.fresh |= read;
-        if odd > 0 {
-            self.gather_odd(told);
-        }
-        about_sources
+        last > 0 && (!self.stdin || self.stdin_is_settled())
     }
 
-    #[cold]
-    fn gather_odd(&mut self, told: usize) {
-        for event in 0..told {
-            let event = self.events[event];
-            if let Some((at, direction)) = self.is_about(&event) {
-                if is_odd(&event, &self.descriptors[at]) {
-                    self.take_in_odd(&event, at, direction);
-                }
-            }
+    /// Whether all is known of standard input: it is ready, or had its time.
+    fn stdin_is_settled(&self) -> bool {
+        if self.events.iter().any(|event| event.userdata as u32 == STDIN) {
+            known::forget(known::STDIN_ASKED);
+            return true;
         }
+        known::all(known::STDIN_ASKED)
     }
 
-    /// Whether it is about a source.
-    fn take_in(&mut self, event: &Event) -> bool {
-        let Some((at, direction)) = self.is_about(event) else { return false };
-        if is_odd(event, &self.descriptors[at]) {
-            self.take_in_odd(event, at, direction);
-        } else {
-            self.fresh |= direction == READ;
-            self.tell(at as u32, FLAGS[direction], Some(direction));
-        }
-        true
-    }
-
-    /// An error, a hang-up, several slots, or standard input.
-    #[cold]
-    fn take_in_odd(&mut self, event: &Event, at: usize, direction: usize) {
-        if event.error != wasi::ERRNO_SUCCESS {
-            self.refuse(at, direction, event.error);
-            return;
-        }
-        let fd = self.descriptors[at].fd;
-        let mut flags = FLAGS[direction];
-        if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
-            flags |= PollFlags::HUP;
-            if fd == 0 && direction == WRITE {
-                // Nobody writes to standard input: the other end did, and is gone.
-                flags = PollFlags::HUP;
-            }
-        }
-        if direction == READ {
-            self.fresh = true;
-            if fd == 0 {
-                known::forget(known::STDIN_ASKED);
-            }
-        }
-        self.tell(at as u32, flags, Some(direction));
-    }
-
-    /// The descriptor and the direction that an event is about. Hosts tell of
-    /// what nobody asked.
-    fn is_about(&self, event: &Event) -> Option<(usize, usize)> {
-        let (at, direction) = host::named(event.userdata)?;
-        let asked = self.descriptors.get(at)?.at[direction] != NOWHERE;
-        asked.then_some((at, direction))
-    }
-
-    /// The slots of a descriptor that want a direction, or all, are ready.
-    fn tell(&mut self, at: u32, flags: PollFlags, direction: Option<usize>) {
+    /// The slots of a descriptor that want these flags, or any if they come unasked,
+    /// are ready.
+    fn tell(&mut self, at: u32, flags: PollFlags) {
         let Descriptor { fd, first, .. } = self.descriptors[at as usize];
         let mut slot = first;
         while let Some(&Slot { want, next, .. }) = self.slots.get(slot as usize) {
-            if direction.is_none_or(|direction| want.contains(FLAGS[direction])) {
+            let flags = flags & (want | PollFlags::UNASKED);
+            if !flags.is_empty() {
                 self.ready.push(Ready { slot, fd, flags });
             }
             slot = next;
         }
     }
 
-    /// Puts what is ready into order, one entry a slot.
-    fn sum_up(&mut self) -> usize {
-        // As in the order of slots they were asked, mostly.
-        if !self.ready.is_sorted_by(|one, next| one.slot < next.slot) {
-            self.put_into_order();
+    /// Makes events of what is ready, in the order of slots, one each.
+    fn sum_up(&mut self) {
+        let OneoffList { slots, ready, order, by_slot, events, .. } = self;
+        order.clear();
+        for _ in 0..slots.len().div_ceil(32) {
+            order.push(0);
         }
-        self.ready.len()
-    }
-
-    #[cold]
-    fn put_into_order(&mut self) {
-        let OneoffList { ready, fds, by_slot, .. } = self;
-        by_slot.clear();
-        by_slot.resize(fds.len(), PollFlags::empty());
-        for one in ready.drain(..) {
-            by_slot[one.slot as usize] |= one.flags;
+        while by_slot.len() < slots.len() {
+            by_slot.push(Ready { fd: 0, slot: 0, flags: PollFlags::empty() });
         }
-        let told = by_slot.iter().enumerate().filter(|(_, flags)| !flags.is_empty());
-        ready.extend(told.map(|(slot, &flags)| Ready { slot: slot as u32, fd: fds[slot], flags }));
-    }
-
-    /// Waits for the clock alone.
-    fn sleep(&mut self, mut deadline: Deadline) -> io::Result<()> {
-        while let Some(left) = deadline.left() {
-            if left.is_zero() {
-                return Ok(());
+        for one in ready.iter() {
+            let (word, bit) = (&mut order[one.slot as usize / 32], 1 << (one.slot % 32));
+            let known = &mut by_slot[one.slot as usize];
+            if *word & bit == 0 {
+                *word |= bit;
+                *known = *one;
+            } else {
+                known.flags |= one.flags;
             }
-            host::poll(&[host::clock(left)], &mut self.events).map_err(host::error)?;
-            if deadline.passed() {
-                return Ok(());
-            }
-            deadline.not_less_than(MILLISECOND);
         }
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "nothing can end this wait: no source that could become ready, and no timeout",
-        ))
+        events.clear();
+        for (at, word) in order.iter_mut().enumerate() {
+            while *word != 0 {
+                let one = by_slot[at * 32 + word.trailing_zeros() as usize];
+                events.push(host::event(host::name(one.slot, one.fd, false), one.flags.bits()));
+                *word &= *word - 1;
+            }
+        }
     }
 }

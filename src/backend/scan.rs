@@ -11,14 +11,14 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::edge::Edge;
 use super::nested::{self, Set, SourceList, Watch};
 use super::{Added, Backend, Caps, HostList, Key, List, Mode, Wake, count, errno};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, Source};
-use crate::timeout::{Deadline, Until};
+use crate::timeout::{Deadline, Instant, Until};
 
 pub(crate) struct Scan {
     /// Its name as a source: no descriptor is that large.

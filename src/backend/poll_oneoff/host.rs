@@ -3,10 +3,6 @@
 //! [wasi_snapshot_preview1](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md)
 
 use std::io;
-use std::time::Duration;
-
-use crate::flags::PollFlags;
-use crate::timeout::FOR_EVER;
 
 pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 
@@ -14,41 +10,70 @@ pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 pub(super) const READ: usize = 0;
 pub(super) const WRITE: usize = 1;
 
-/// The clock's own name. No descriptor's: those are numbered from 1, because
-/// some hosts answer with 0 what nobody asked.
-const CLOCK: u64 = u64::MAX;
+/// A wait without a clock, in nanoseconds.
+pub(super) const FOR_EVER: u64 = u64::MAX;
 
-pub(super) fn name(at: u32, direction: usize) -> u64 {
-    (u64::from(at) + 1) << 1 | direction as u64
+/// The clock's own name, and no descriptor's.
+pub(super) const CLOCK: u64 = u64::MAX;
+
+/// Several slots have the descriptor.
+const SHARED: u64 = 1 << 32;
+
+/// What a descriptor is asked for by: its first slot, so that what is told in order is
+/// in the order of slots; itself; and beside these the direction. Slots count from 1 here,
+/// for some hosts answer with 0 what nobody asked.
+pub(super) fn name(slot: u32, fd: u32, shared: bool) -> u64 {
+    (u64::from(slot) + 1) << 33 | u64::from(shared) << 32 | u64::from(fd) << 1
 }
 
-/// The descriptor and the direction behind a name.
-pub(super) fn named(name: u64) -> Option<(usize, usize)> {
-    let at = (name >> 1).checked_sub(1)?;
-    Some((usize::try_from(at).ok()?, (name & 1) as usize))
+/// The slot of a name; of a name that is none of these, one that there is not.
+#[inline]
+pub(super) fn slot(name: u64) -> usize {
+    ((name >> 33) as u32).wrapping_sub(1) as usize
 }
 
-pub(super) fn subscription(fd: u32, at: u32, direction: usize) -> Subscription {
+#[inline]
+pub(super) fn fd(name: u64) -> u32 {
+    name as u32 >> 1
+}
+
+#[inline]
+pub(super) fn direction(name: u64) -> usize {
+    name as usize & 1
+}
+
+/// Whether a name is of a slot behind another one's, and of no other slot. Before the
+/// first one is 0.
+#[inline]
+pub(super) fn is_next(name: u64, last: u64) -> bool {
+    name >> 33 > last >> 33 && name & SHARED == 0
+}
+
+pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription {
     let fd = wasi::SubscriptionFdReadwrite { file_descriptor: fd };
-    let u = if direction == READ {
-        wasi::SubscriptionU {
-            tag: wasi::EVENTTYPE_FD_READ.raw(),
-            u: wasi::SubscriptionUU { fd_read: fd },
-        }
+    let (tag, u) = if direction == READ {
+        (wasi::EVENTTYPE_FD_READ, wasi::SubscriptionUU { fd_read: fd })
     } else {
-        wasi::SubscriptionU {
-            tag: wasi::EVENTTYPE_FD_WRITE.raw(),
-            u: wasi::SubscriptionUU { fd_write: fd },
-        }
+        (wasi::EVENTTYPE_FD_WRITE, wasi::SubscriptionUU { fd_write: fd })
     };
-    Subscription { userdata: name(at, direction), u }
+    let u = wasi::SubscriptionU { tag: tag.raw(), u };
+    Subscription { userdata: name | direction as u64, u }
+}
+
+/// An event of our own.
+pub(super) fn event(userdata: u64, flags: u16) -> Event {
+    Event {
+        userdata,
+        error: wasi::ERRNO_SUCCESS,
+        type_: wasi::EVENTTYPE_FD_READ,
+        fd_readwrite: wasi::EventFdReadwrite { nbytes: 1, flags },
+    }
 }
 
 /// The clock that ends a wait. Relative, because hosts get absolute times wrong;
 /// never zero, because to some hosts that is for ever.
-pub(super) fn clock(left: Duration) -> Subscription {
-    let seconds = left.as_secs().min(FOR_EVER.as_secs());
-    let timeout = (seconds * 1_000_000_000 + u64::from(left.subsec_nanos())).max(1);
+pub(super) fn clock(left: u64) -> Subscription {
+    let timeout = left.max(1);
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =
@@ -56,37 +81,29 @@ pub(super) fn clock(left: Duration) -> Subscription {
     Subscription { userdata: CLOCK, u }
 }
 
-const NO_EVENT: Event = Event {
-    userdata: CLOCK,
-    error: wasi::ERRNO_SUCCESS,
-    type_: wasi::EVENTTYPE_CLOCK,
-    fd_readwrite: wasi::EventFdReadwrite { nbytes: 0, flags: 0 },
-};
-
-/// One `poll_oneoff`: the number of events that are at the start of `events`,
-/// which grows to what the call needs.
-pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<usize, Errno> {
-    if events.len() < asked.len() {
-        events.resize(asked.len(), NO_EVENT);
+/// One `poll_oneoff`, and what it told.
+#[inline]
+pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<(), Errno> {
+    events.clear();
+    if events.capacity() < asked.len() {
+        events.reserve(asked.len());
     }
-    call(asked, events)
+    // SAFETY: there is room for as many events as there are subscriptions, and the host
+    // fills those that it tells.
+    unsafe {
+        let told = wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), asked.len())?;
+        events.set_len(told.min(asked.len()));
+    }
+    Ok(())
 }
 
-/// `events` has room for as many as there are subscriptions.
-fn call(asked: &[Subscription], events: &mut [Event]) -> Result<usize, Errno> {
-    let room = asked.len().min(events.len());
-    // SAFETY: there is room for as many events as there are subscriptions.
-    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), room) }?;
-    Ok(told.min(room))
-}
-
-/// How much the host says that there is to read of a descriptor, without waiting.
-pub(super) fn bytes(fd: u32) -> Option<u64> {
-    let asked = [subscription(fd, 0, READ), clock(Duration::ZERO)];
-    let mut events = [NO_EVENT; 2];
-    let told = call(&asked, &mut events).ok()?;
-    let found = events[..told].iter().find(|event| event.userdata == asked[0].userdata)?;
-    (found.error == wasi::ERRNO_SUCCESS).then_some(found.fd_readwrite.nbytes)
+/// What the host says of one direction of a descriptor without waiting.
+pub(super) fn look(fd: u32, direction: usize) -> Result<Option<Event>, Errno> {
+    let asked = [subscription(fd, name(0, fd, false), direction), clock(0)];
+    let mut events = [event(CLOCK, 0); 2];
+    // SAFETY: there is room for two events.
+    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 2) }?;
+    Ok(events.into_iter().take(told).find(|event| event.userdata == asked[0].userdata))
 }
 
 /// The type of a descriptor, if it is open.
@@ -95,13 +112,9 @@ pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
     Ok(unsafe { wasi::fd_fdstat_get(fd) }?.fs_filetype)
 }
 
-/// What an error that came for a source makes of it.
-pub(super) fn failure(errno: Errno, direction: usize) -> PollFlags {
-    match errno {
-        wasi::ERRNO_PIPE if direction == READ => PollFlags::HUP,
-        wasi::ERRNO_PIPE => PollFlags::HUP | PollFlags::ERR,
-        _ => PollFlags::ERR,
-    }
+/// Whether a descriptor of this type is always ready.
+pub(super) fn is_file(filetype: Filetype) -> bool {
+    matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY)
 }
 
 pub(super) fn error(errno: Errno) -> io::Error {

@@ -16,45 +16,53 @@ pub(super) const TELLS_AT_ONCE: u16 = 4;
 pub(super) const TELLS_BOTH: u16 = 8;
 /// Standard input was asked, for long enough, since it was last ready.
 pub(super) const STDIN_ASKED: u16 = 16;
+/// A wait for one source, or for any, ended before the clock.
+pub(super) const WAKES_FOR_ONE: u16 = 32;
 
 /// A wait for several sources went on although one was ready.
-pub(super) const WAITS_FOR_ALL: u16 = 32;
+pub(super) const WAITS_FOR_ALL: u16 = 64;
 /// A wait for one source went on although it was ready.
-pub(super) const SLEEPS: u16 = 64;
-/// It keeps silent about descriptors that are not open, or worse.
-pub(super) const HIDES_CLOSED: u16 = 128;
+pub(super) const SLEEPS: u16 = 128;
+/// It does not keep silent about descriptors that are not open, or worse.
+pub(super) const TELLS_CLOSED: u16 = 256;
 
-/// A wait for one source ended before the clock.
-pub(super) const WAKES_FOR_ONE: u16 = 1024;
-
-/// It was asked about a descriptor that cannot be open.
-pub(super) const TRIED_CLOSED: u16 = 256;
-/// It was asked whether standard output is ready at once.
-pub(super) const TRIED_AT_ONCE: u16 = 512;
-
+/// It was asked whether it tells of what is closed, and at once.
+pub(super) const TRIED: u16 = 512;
+/// It was asked whether it tells at once of what was ready just before.
+pub(super) const TRIED_AT_ONCE: u16 = 2048;
+/// What no host is known to have: nothing is done that needs it.
+pub(super) const NEVER: u16 = 1 << 15;
 /// Standard input was asked for the first time.
-pub(super) const STDIN_STARTED: u16 = 2048;
+pub(super) const STDIN_STARTED: u16 = 1024;
 
 static SEEN: AtomicU16 = AtomicU16::new(0);
 
+#[inline]
+fn seen() -> u16 {
+    SEEN.load(Ordering::Relaxed)
+}
+
 /// Whether all of these were seen.
+#[inline]
 pub(super) fn all(bits: u16) -> bool {
-    SEEN.load(Ordering::Relaxed) & bits == bits
+    seen() & bits == bits
 }
 
 /// Whether any of these was seen.
+#[inline]
 pub(super) fn any(bits: u16) -> bool {
-    SEEN.load(Ordering::Relaxed) & bits != 0
+    seen() & bits != 0
 }
 
 pub(super) fn learn(bits: u16) {
-    if !all(bits) {
-        SEEN.fetch_or(bits, Ordering::Relaxed);
-    }
+    SEEN.fetch_or(bits, Ordering::Relaxed);
 }
 
 pub(super) fn forget(bits: u16) {
-    if any(bits) {
-        SEEN.fetch_and(!bits, Ordering::Relaxed);
-    }
+    SEEN.fetch_and(!bits, Ordering::Relaxed);
+}
+
+/// Whether the host can be believed when it tells of all that was asked.
+pub(super) fn tells_some(asked: usize) -> bool {
+    asked == 1 || all(TELLS_SOME)
 }

@@ -8,337 +8,474 @@
 //! | Node, wazero | what it cannot wait for is an error | it is always ready |
 //! | all | a file is not reported, late, or an error | never asked: [`look`](OneoffList::look) |
 //! | Node | a bad descriptor ends a wait and is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
-//! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`ask_warily`](OneoffList::ask_warily): short turns |
+//! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`turn`](OneoffList::turn): short turns |
 //! | Node | the second direction of a descriptor is not reported | [`ask_second`](OneoffList::ask_second) |
-//! | wasi-common | when one is ready, all are reported | [`doubt`](OneoffList::doubt): each is tried alone |
+//! | wasi-common | when one is ready, all are reported | [`believe`](OneoffList::believe): each is tried alone |
 //! | Node | the shortest wait reports nothing | [`ask_again`](OneoffList::ask_again) |
 //! | wasmtime | standard input is read only once it was asked for | the same, and [`ask_stdin`](OneoffList::ask_stdin) |
 //! | WasmEdge | a descriptor and direction twice is an error | descriptors are asked once, whatever the slots |
-//! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait`](super::List::wait) |
+//! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait_warily`](OneoffList::wait_warily) |
 //! | wasmer | a wait of zero is for ever | 1 ns: [`clock`](super::host::clock) |
 //! | Node, wazero, the adapter | absolute times are wrong | never used |
 //! | all | nothing asked is an error, a hang or a trap | never sent: [`sleep`](OneoffList::sleep) |
 
 use std::io;
-use std::time::{Duration, Instant};
 
-use super::host::{self, Errno, Event, READ, WRITE};
-use super::{Answer, FLAGS, MILLISECOND, NOWHERE, OneoffList, known};
-use crate::source::RawSource;
-use crate::timeout::Signals;
+use super::clock::{nanos, now};
+use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE};
+use super::{FLAGS, NOWHERE, OneoffList, STDIN, known};
+use crate::flags::PollFlags;
+use crate::timeout::{Signals, Until};
+
+/// Hosts that count whole milliseconds take less for nothing.
+const MILLISECOND: u64 = 1_000_000;
 
 /// Standard input is read by a thread of its own, on some hosts: the time that it
 /// gets for that; and the first time, when that thread has to be started.
-const READING: Duration = Duration::from_millis(5);
-const STARTING: Duration = Duration::from_millis(20);
-
-fn reading() -> Duration {
-    let first = !known::all(known::STDIN_STARTED);
-    known::learn(known::STDIN_STARTED);
-    if first { STARTING } else { READING }
-}
+const READING: u64 = 5 * MILLISECOND;
+const STARTING: u64 = 20 * MILLISECOND;
 
 /// The shortest wait in which a host of whole milliseconds looks at its sources
 /// first: it cuts off the time that is asked and the time that it is.
-const COARSE: Duration = Duration::from_millis(2);
+const COARSE: u64 = 2 * MILLISECOND;
 
 /// How often a host that says nothing in a short wait is asked again.
-pub(super) const OFTEN: usize = 3;
+const OFTEN: usize = 3;
 
-/// The first turn and the longest, of a host that was seen to need them.
-const SHORT: (Duration, Duration) = (COARSE, Duration::from_millis(16));
-/// Of a host that was not seen to need them.
-const LONG: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(256));
+/// The longest turn of a host that was seen to need them, and of one that was not. The
+/// first one is a sixteenth.
+const SHORT: u64 = 16 * MILLISECOND;
+const LONG: u64 = 256 * MILLISECOND;
+
+/// How long until then.
+fn left_until(end: u64) -> u64 {
+    if end == FOR_EVER { FOR_EVER } else { end.saturating_sub(now()) }
+}
+
+/// The shortest wait that tells what is ready.
+fn shortest() -> u64 {
+    if known::all(known::TELLS_AT_ONCE) { 0 } else { COARSE }
+}
+
+/// What has to be [`known`] of the host, so that it can be asked for all at once, with
+/// nothing to be looked at before.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    /// In any case; a host of which more is not known is asked what is ready now.
+    now: u16,
+    /// For a wait with a clock, and for one without.
+    clock: u16,
+    ever: u16,
+}
+
+impl Default for Needs {
+    fn default() -> Needs {
+        Needs { now: known::NEVER, clock: known::NEVER, ever: known::NEVER }
+    }
+}
 
 impl OneoffList {
-    /// Before a wait: a host that does not tell of a bad descriptor must not get one.
-    pub(super) fn beware(&mut self) {
-        if !known::all(known::TRIED_CLOSED) {
-            known::learn(known::TRIED_CLOSED);
-            if tells_nothing_of_closed() {
-                known::learn(known::HIDES_CLOSED);
-            }
-        }
-        if known::any(known::HIDES_CLOSED) {
-            self.look_at_all();
-        }
-    }
-
-    /// Looks at every descriptor that is asked about.
-    #[cold]
-    fn look_at_all(&mut self) {
-        for at in 0..self.descriptors.len() {
-            if self.descriptors[at].at != [NOWHERE; 2] && self.look_once(at as u32) {
-                self.look_at(at as u32);
-            }
-        }
-    }
-
-    /// Whether the host can be asked everything at once, for any time.
-    pub(super) fn trusts_host(&self, left: Option<Duration>) -> bool {
-        if self.asked.len() == 1 {
-            return left.is_none() || known::any(known::WAKES_FOR_ANY | known::WAKES_FOR_ONE);
-        }
-        known::all(known::WAKES_FOR_ANY) && (self.doubled == 0 || known::all(known::TELLS_BOTH))
-    }
-
-    /// The first turn and the longest.
-    fn turns(&self) -> (Duration, Duration) {
-        let bad = match self.asked.len() {
-            1 => known::SLEEPS,
-            _ => known::SLEEPS | known::WAITS_FOR_ALL | known::HIDES_CLOSED,
+    /// What is asked has changed.
+    pub(super) fn weigh(&mut self) {
+        let both = if self.doubled > 0 { known::TELLS_BOTH } else { 0 };
+        let now = both | known::TELLS_AT_ONCE;
+        let (clock, ever) = match self.asked.len() {
+            1 => (both | known::WAKES_FOR_ONE, both),
+            _ => (both | known::WAKES_FOR_ANY, both | known::WAKES_FOR_ANY),
         };
-        let doubtful = self.doubled > 0 && !known::all(known::TELLS_BOTH);
-        if known::any(bad) || doubtful { SHORT } else { LONG }
+        self.needs = Needs { now, clock, ever };
     }
 
-    /// A call to a host that may wait too long, tell of too much or of too little:
-    /// for one turn, after which it is asked again. The number of events.
-    #[cold]
-    pub(super) fn ask_warily(
-        &mut self,
-        left: Option<Duration>,
-        turn: &mut Option<Duration>,
-    ) -> Result<usize, Errno> {
-        let asked = self.asked.len();
-        let (first, longest) = self.turns();
-        let this = match left {
-            None if asked == 1 => None,
-            None => Some(turn.unwrap_or(first)),
-            Some(left) => Some(left.max(shortest()).min(turn.unwrap_or(first))),
-        };
-        // Less tells nothing.
-        let begin = this.filter(|this| *this >= COARSE).map(|_| Instant::now());
-        let told = self.ask(this)?;
-        let took = begin.map_or(Duration::ZERO, |begin| begin.elapsed());
-        *turn = Some((turn.unwrap_or(first) * 2).min(longest));
-
-        let second = |(event, at, direction): (Event, usize, usize)| {
-            let place = self.descriptors[at].at;
-            event.error == wasi::ERRNO_SUCCESS && place[1 - direction] < place[direction]
-        };
-        if self.doubled > 0 && self.told(told).any(second) {
-            known::learn(known::TELLS_BOTH);
-        }
-        let (sources, found) = self.believe(told);
-
-        // By the time that it took, not by the clock's event.
-        let early = this.is_none_or(|this| took + COARSE <= this);
-        let late = this.is_some_and(|this| this > COARSE && took + MILLISECOND >= this);
-        if asked == 1 && sources > 0 && this.is_some() && early {
-            known::learn(known::WAKES_FOR_ONE);
-            known::forget(known::SLEEPS);
-        }
-        if sources > 0 && sources < asked && early {
-            known::learn(known::WAKES_FOR_ANY);
-            known::forget(known::WAITS_FOR_ALL | known::SLEEPS);
-        }
-        if sources > 0 && late {
-            known::learn(if asked == 1 { known::SLEEPS } else { known::WAITS_FOR_ALL });
-        }
-        Ok(found)
-    }
-
-    /// The events of a call that are about sources.
-    fn told(&self, told: usize) -> impl Iterator<Item = (Event, usize, usize)> {
-        self.events[..told].iter().filter_map(|event| {
-            let (at, direction) = self.is_about(event)?;
-            Some((*event, at, direction))
+    /// Whether the host can be asked everything at once, for this time.
+    #[inline]
+    fn trusts_host(&self, left: u64) -> bool {
+        known::all(match left {
+            0 => self.needs.now,
+            FOR_EVER => self.needs.ever,
+            _ => self.needs.clock,
         })
     }
 
-    /// Takes in the events of a call, if they can be believed: how many were about
-    /// sources, and how many of those it was.
-    ///
-    /// Some hosts tell of everything when one is ready, and then know of no bytes:
-    /// each of those is tried alone.
-    fn believe(&mut self, told: usize) -> (usize, usize) {
-        let asked = self.asked.len();
-        if told >= asked
-            && asked > 1
-            && !known::all(known::TELLS_SOME)
-            && self.events[..told].iter().any(has_no_bytes)
-            && self.told(told).count() == asked
-        {
-            return (asked, self.doubt(told));
+    /// For how long the host can be asked everything at once, with nothing to be looked
+    /// at before. A host that was not seen to end a wait in time is asked what is ready
+    /// now.
+    #[inline]
+    pub(super) fn without_care(&self, left: u64) -> Option<u64> {
+        if self.asked.is_empty() || !self.looked.is_empty() || !known::all(known::TELLS_CLOSED) {
+            None
+        } else if self.trusts_host(left) {
+            Some(left)
+        } else {
+            known::all(self.needs.now).then_some(0)
         }
-        let sources = self.gather(told);
-        if sources > 0 && sources < asked {
-            known::learn(known::TELLS_SOME);
-        }
-        (sources, sources)
     }
 
+    /// A wait with a host that may wait too long, tell of too much or of too little.
+    /// `answer`: what it said already.
     #[cold]
-    fn doubt(&mut self, told: usize) -> usize {
-        let mut doubted = std::mem::take(&mut self.scratch);
-        doubted.clear();
-        let mut found = 0;
-        for event in 0..told {
-            let event = self.events[event];
-            match self.is_about(&event) {
-                Some((at, direction)) if has_no_bytes(&event) => {
-                    doubted.push(self.asked[self.descriptors[at].at[direction] as usize]);
+    pub(super) fn wait_warily(
+        &mut self,
+        until: Until<'_>,
+        mut answer: Option<Result<(), Errno>>,
+    ) -> io::Result<usize> {
+        self.ready.clear();
+        self.look();
+        self.beware();
+        let mut left = nanos(until.deadline.left());
+        let end = match until.deadline.at() {
+            Some(at) => at.nanos(),
+            None if left == 0 => 0,
+            None => FOR_EVER,
+        };
+        let mut turn = 0;
+        while !self.asked.is_empty() {
+            self.weigh();
+            let asked = self.asked.len();
+            let before = self.ready.len();
+            if before > 0 {
+                left = 0;
+            }
+            let answer = match answer.take() {
+                Some(Ok(())) => {
+                    self.believe();
+                    Ok(())
                 }
-                _ => found += usize::from(self.take_in(&event)),
+                Some(refused) => refused,
+                None => self.ask_for_a_turn(left, &mut turn),
+            };
+            if let Err(errno) = answer {
+                self.refused(errno, until.signals)?;
+            }
+            if self.asked.len() < asked {
+                // The host would not wait for all of it: the rest was not asked.
+                left = left_until(end);
+                continue;
+            }
+            // Whether it may be too short for the host to find what is ready.
+            let short = left < shortest() * 2 + MILLISECOND;
+            if short && self.ready.len() == before && (left == 0 || left_until(end) == 0) {
+                self.ask_again();
+            }
+            if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
+                self.ask_second(if short { OFTEN } else { 1 });
+            }
+            if !self.ready.is_empty() {
+                self.ask_stdin();
+                self.try_at_once();
+                break;
+            }
+            left = left_until(end);
+            if left == 0 {
+                break;
+            }
+            left = left.max(MILLISECOND);
+        }
+        if self.ready.is_empty() {
+            self.sleep(left, end)?;
+        }
+        self.weigh();
+        self.sum_up();
+        Ok(self.events.len())
+    }
+
+    /// Before a wait: a host that does not tell of a bad descriptor must not get one.
+    fn beware(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        if !known::all(known::TRIED) {
+            known::learn(known::TRIED);
+            // One that cannot be open; and standard output, which is ready in most programs.
+            if !matches!(host::look(i32::MAX as u32, READ), Ok(None)) {
+                known::learn(known::TELLS_CLOSED);
+            }
+            if matches!(host::look(1, WRITE), Ok(Some(event)) if event.error == wasi::ERRNO_SUCCESS)
+            {
+                known::learn(known::TELLS_AT_ONCE);
             }
         }
-        for one in &doubted {
-            let asked = [*one, host::clock(shortest())];
-            found += host::poll(&asked, &mut self.events).map_or(0, |told| self.gather(told));
+        if !known::all(known::TELLS_CLOSED) {
+            for at in 0..self.descriptors.len() as u32 {
+                if self.descriptor(at).at != [NOWHERE; 2] && self.look_once(at) {
+                    self.look_at(at);
+                }
+            }
         }
-        self.scratch = doubted;
-        found
     }
 
-    fn ask_alone(&mut self, at: usize, direction: usize) -> Result<usize, Errno> {
-        let fd = self.descriptors[at].fd;
-        let one = host::subscription(fd, at as u32, direction);
-        host::poll(&[one, host::clock(Duration::ZERO)], &mut self.events)
+    /// Where standard output does not tell it: whether the host tells in the shortest wait
+    /// that something is ready.
+    fn try_at_once(&mut self) {
+        if known::any(known::TELLS_AT_ONCE | known::TRIED_AT_ONCE) || self.asked.is_empty() {
+            return;
+        }
+        known::learn(known::TRIED_AT_ONCE);
+        let told = self.ask(0).is_ok();
+        let tells =
+            |event: &Event| event.error == wasi::ERRNO_SUCCESS && self.is_about(event).is_some();
+        if told && self.events.iter().any(tells) {
+            known::learn(known::TELLS_AT_ONCE);
+        }
+    }
+
+    /// How long the host may wait at a stretch.
+    fn turn(&self, left: u64, turn: &mut u64) -> u64 {
+        if self.trusts_host(left) {
+            return left;
+        }
+        let one = self.asked.len() == 1;
+        let bad = if one { known::SLEEPS } else { known::SLEEPS | known::WAITS_FOR_ALL };
+        let doubtful = self.doubled > 0 && !known::all(known::TELLS_BOTH);
+        let hidden = !one && !known::all(known::TELLS_CLOSED);
+        let longest = if known::any(bad) || doubtful || hidden { SHORT } else { LONG };
+        let this = (*turn).max(longest / 16).max(COARSE);
+        *turn = (this * 2).min(longest);
+        left.max(shortest()).min(this)
+    }
+
+    /// Asks for one turn, takes in what is told, and learns from it.
+    fn ask_for_a_turn(&mut self, left: u64, turn: &mut u64) -> Result<(), Errno> {
+        let asked = self.asked.len();
+        let this = self.turn(left, turn);
+        // Less tells nothing.
+        let measured = (COARSE..FOR_EVER).contains(&this);
+        let begin = if measured { now() } else { 0 };
+        self.ask(this)?;
+        // By the time that it took, not by the clock's event.
+        let took = if measured { now().saturating_sub(begin) } else { 0 };
+        let second = |event: &Event| {
+            self.is_about(event).is_some_and(|(at, direction)| {
+                let places = self.descriptors[at as usize].at;
+                event.error == wasi::ERRNO_SUCCESS && places[1 - direction] < places[direction]
+            })
+        };
+        if self.doubled > 0 && self.events.iter().any(second) {
+            known::learn(known::TELLS_BOTH);
+        }
+        let sources = self.believe();
+        if 0 < sources && sources < asked {
+            known::learn(known::TELLS_SOME);
+        }
+        let early = measured && took + COARSE <= this || this == FOR_EVER;
+        if early && asked == 1 && sources == 1 && this < FOR_EVER {
+            known::learn(known::WAKES_FOR_ONE);
+            known::forget(known::SLEEPS);
+        }
+        if early && 0 < sources && sources < asked {
+            known::learn(known::WAKES_FOR_ANY | known::WAKES_FOR_ONE);
+            known::forget(known::WAITS_FOR_ALL | known::SLEEPS);
+        }
+        if measured && sources > 0 && this > COARSE && took + MILLISECOND >= this {
+            known::learn(if asked == 1 { known::SLEEPS } else { known::WAITS_FOR_ALL });
+        }
+        Ok(())
+    }
+
+    /// Takes in the events of a call, if they can be believed: how many were about
+    /// sources.
+    ///
+    /// Some hosts tell of everything when one is ready, and then know of no bytes:
+    /// each is tried alone.
+    fn believe(&mut self) -> usize {
+        let asked = self.asked.len();
+        let about = |event: &&Event| self.is_about(event).is_some();
+        let about_sources = self.events.iter().filter(about);
+        if !known::tells_some(asked)
+            && about_sources.clone().count() == asked
+            && about_sources.clone().any(has_no_bytes)
+        {
+            self.ask_each(shortest());
+            return asked;
+        }
+        self.take_in()
+    }
+
+    /// Takes in the events of a call: how many were about sources.
+    fn take_in(&mut self) -> usize {
+        let mut sources = 0;
+        for nth in 0..self.events.len() {
+            let event = self.events[nth];
+            let Some((at, direction)) = self.is_about(&event) else { continue };
+            sources += 1;
+            if event.error != wasi::ERRNO_SUCCESS {
+                self.refuse(at, direction, event.error);
+                continue;
+            }
+            let stdin = self.descriptor(at).fd == 0;
+            let mut flags = FLAGS[direction];
+            if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
+                flags |= PollFlags::HUP;
+                if stdin && direction == WRITE {
+                    // Nobody writes to standard input: the other end did, and is gone.
+                    flags = PollFlags::HUP;
+                }
+            }
+            if stdin && direction == READ {
+                known::forget(known::STDIN_ASKED);
+            }
+            self.tell(at, flags);
+        }
+        sources
+    }
+
+    /// The descriptor and the direction that an event is about. Hosts tell of
+    /// what nobody asked.
+    fn is_about(&self, event: &Event) -> Option<(u32, usize)> {
+        let direction = host::direction(event.userdata);
+        let at = self.named(event.userdata)?;
+        let descriptor = self.descriptors.get(at as usize)?;
+        let asked = descriptor.name | direction as u64 == event.userdata
+            && descriptor.at[direction] != NOWHERE;
+        asked.then_some((at, direction))
+    }
+
+    /// Asks for each direction alone, and takes in what is told. What the host refuses
+    /// is asked no more.
+    fn ask_each(&mut self, time: u64) {
+        for place in (0..self.asked.len()).rev() {
+            let Some(&one) = self.asked.get(place) else { continue };
+            match host::poll(&[one, host::clock(time)], &mut self.events) {
+                Ok(()) => {
+                    self.take_in();
+                }
+                Err(errno) => {
+                    if let Some(at) = self.named(one.userdata) {
+                        self.refuse(at, host::direction(one.userdata), errno);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for what is in `scratch`, for so long, until something is told; so often, for
+    /// the process may have stood still, and the clock have been first.
+    fn repeat(&mut self, time: u64, often: usize) {
+        let mut asked = std::mem::take(&mut self.scratch);
+        asked.push(host::clock(time));
+        let before = self.ready.len();
+        for _ in 0..often {
+            let begin = now();
+            if host::poll(&asked, &mut self.events).is_ok() {
+                self.believe();
+            }
+            if self.ready.len() > before
+                || now().saturating_sub(begin) < time
+                || known::all(known::TELLS_AT_ONCE)
+            {
+                break;
+            }
+        }
+        self.scratch = asked;
+    }
+
+    /// A short wait found nothing. To be sure of it, some hosts need a little time.
+    fn ask_again(&mut self) {
+        let time = if self.stdin_has_to_be_asked() { reading() } else { shortest() };
+        if time > 0 {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(&self.asked);
+            self.repeat(time, OFTEN);
+        }
     }
 
     /// Asks for the second directions once more, without the first ones; so `often`
     /// if they say nothing.
-    pub(super) fn ask_second(&mut self, often: usize) {
-        if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
-            self.ask_second_now(often);
-        }
-    }
-
-    #[cold]
-    fn ask_second_now(&mut self, often: usize) {
-        let mut second = std::mem::take(&mut self.scratch);
-        second.clear();
+    fn ask_second(&mut self, often: usize) {
+        self.scratch.clear();
         for descriptor in &self.descriptors {
             let [read, write] = descriptor.at;
             if read != NOWHERE && write != NOWHERE {
-                second.push(self.asked[read.max(write) as usize]);
+                self.scratch.push(self.asked[read.max(write) as usize]);
             }
         }
-        let time = shortest();
-        second.push(host::clock(time));
-        for _ in 0..often {
-            let begin = Instant::now();
-            let told = host::poll(&second, &mut self.events).unwrap_or(0);
-            // As in `ask_again`.
-            if self.gather(told) > 0 || begin.elapsed() < time || time.is_zero() {
-                break;
-            }
-        }
-        self.scratch = second;
+        self.repeat(shortest(), often);
     }
 
-    /// Whether a wait may be too short for the host to find what is ready.
-    pub(super) fn is_short(left: Option<Duration>) -> bool {
-        let enough = if known::all(known::TELLS_AT_ONCE) { MILLISECOND } else { COARSE * 2 };
-        left.is_some_and(|left| left < enough)
-    }
-
-    /// A short wait found nothing. To be sure of it, some hosts need a little time.
-    #[cold]
-    pub(super) fn ask_again(&mut self) {
-        let time = match self.fresh {
-            true if self.asks_stdin() => reading(),
-            true => READING,
-            false => shortest(),
-        };
-        if time.is_zero() {
-            return;
-        }
-        for _ in 0..OFTEN {
-            let begin = Instant::now();
-            let told = self.ask(Some(time)).unwrap_or(0);
-            if self.believe(told).1 > 0 {
-                return;
-            }
-            self.fresh = false;
-            if begin.elapsed() < time || known::all(known::TELLS_AT_ONCE) {
-                return;
-            }
-            // The process may have stood still, and the clock have been first.
-        }
-    }
-
-    fn asks_stdin(&self) -> bool {
-        let stdin = self.index.get(RawSource::Fd(0));
-        stdin.is_some_and(|at| self.descriptors[at as usize].at[READ] != NOWHERE)
+    /// Whether standard input is asked, and had no time yet to become ready.
+    fn stdin_has_to_be_asked(&self) -> bool {
+        self.stdin && !known::all(known::STDIN_ASKED)
     }
 
     /// Another source is ready. Standard input might be, and not know it yet.
-    pub(super) fn ask_stdin(&mut self) {
-        if !known::all(known::STDIN_ASKED) {
-            self.ask_stdin_now();
-        }
-    }
-
-    #[cold]
-    fn ask_stdin_now(&mut self) {
-        let Some(at) = self.index.get(RawSource::Fd(0)) else { return };
-        let descriptor = &self.descriptors[at as usize];
-        let first = descriptor.first;
-        if descriptor.at[READ] == NOWHERE || self.ready.iter().any(|one| one.slot == first) {
-            return;
-        }
-        known::learn(known::STDIN_ASKED);
-        let asked = [host::subscription(0, at, READ), host::clock(reading())];
-        if let Ok(told) = host::poll(&asked, &mut self.events) {
-            self.gather(told);
+    fn ask_stdin(&mut self) {
+        if self.stdin_has_to_be_asked() && !self.ready.iter().any(|one| one.fd == 0) {
+            self.scratch.clear();
+            let stdin = self.asked.iter().filter(|asked| asked.userdata as u32 == STDIN);
+            self.scratch.extend(stdin);
+            self.repeat(reading(), 1);
         }
     }
 
     /// The host refused a whole call: finds out which subscriptions it meant, and
     /// asks for them no more. An error if it meant none.
-    #[cold]
-    pub(super) fn refused(&mut self, errno: Errno, signals: Signals<'_>) -> io::Result<()> {
+    fn refused(&mut self, errno: Errno, signals: Signals<'_>) -> io::Result<()> {
         if errno == wasi::ERRNO_INTR && matches!(signals, Signals::Resume) {
             return Ok(());
         }
         let asked = self.asked.len();
-        host::poll(&[host::clock(Duration::ZERO)], &mut self.events).map_err(host::error)?;
-        for at in 0..self.descriptors.len() {
-            for direction in [READ, WRITE] {
-                if self.descriptors[at].at[direction] != NOWHERE {
-                    if let Err(errno) = self.ask_alone(at, direction) {
-                        self.refuse(at, direction, errno);
-                    }
-                }
-            }
-        }
+        host::poll(&[host::clock(0)], &mut self.events).map_err(host::error)?;
+        self.ask_each(0);
         if self.asked.len() < asked { Ok(()) } else { Err(host::error(errno)) }
     }
 
     /// The host does not wait for this direction of a descriptor.
-    #[cold]
-    pub(super) fn refuse(&mut self, at: usize, direction: usize, errno: Errno) {
-        let index = at as u32;
-        if errno == wasi::ERRNO_BADF && host::filetype(self.descriptors[at].fd) == Err(errno) {
-            self.look_once(index);
-            self.look_at(index);
+    fn refuse(&mut self, at: u32, direction: usize, errno: Errno) {
+        let fd = self.descriptor(at).fd;
+        if errno == wasi::ERRNO_BADF && host::filetype(fd) == Err(errno) {
+            self.look_once(at);
+            self.look_at(at);
             return;
         }
-        let answer = &mut self.descriptors[at].answer[direction];
-        let flags = match errno {
+        let this = FLAGS[direction];
+        let descriptor = self.descriptor(at);
+        let told = match errno {
             wasi::ERRNO_BADF => {
-                *answer = Answer::Never;
-                None
+                descriptor.never |= this;
+                PollFlags::empty()
             }
             wasi::ERRNO_PERM
             | wasi::ERRNO_NOTSUP
             | wasi::ERRNO_INVAL
             | wasi::ERRNO_ACCES
             | wasi::ERRNO_NOTCAPABLE => {
-                *answer = Answer::Ready;
-                Some(FLAGS[direction])
+                descriptor.always |= this;
+                this
             }
-            errno => Some(host::failure(errno, direction)),
+            wasi::ERRNO_PIPE if direction == READ => PollFlags::HUP,
+            wasi::ERRNO_PIPE => PollFlags::HUP | PollFlags::ERR,
+            _ => PollFlags::ERR,
         };
-        if let Some(flags) = flags {
-            self.tell(index, flags, Some(direction));
-        }
+        let others = descriptor.want - this;
+        self.tell(at, told);
         // Until the next wait, where it has to be looked at.
-        self.unask(index, direction);
-        self.look_at(index);
+        self.ask_for(at, others, false);
+        self.look_at(at);
     }
+
+    /// Waits for the clock alone.
+    fn sleep(&mut self, mut left: u64, end: u64) -> io::Result<()> {
+        while left > 0 {
+            if left == FOR_EVER {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "nothing can end this wait: no source that could become ready, and no timeout",
+                ));
+            }
+            host::poll(&[host::clock(left)], &mut self.events).map_err(host::error)?;
+            left = left_until(end);
+            if left > 0 {
+                left = left.max(MILLISECOND);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The time for standard input to become ready, which it has had then.
+fn reading() -> u64 {
+    let first = !known::all(known::STDIN_STARTED);
+    known::learn(known::STDIN_STARTED | known::STDIN_ASKED);
+    if first { STARTING } else { READING }
 }
 
 /// The host knows of nothing to read and of no room to write.
@@ -346,39 +483,4 @@ fn has_no_bytes(event: &Event) -> bool {
     event.fd_readwrite.nbytes == 0
         && event.error == wasi::ERRNO_SUCCESS
         && event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP == 0
-}
-
-/// The shortest wait that tells what is ready.
-fn shortest() -> Duration {
-    if !known::all(known::TRIED_AT_ONCE) {
-        known::learn(known::TRIED_AT_ONCE);
-        if tells_of_stdout_at_once() {
-            known::learn(known::TELLS_AT_ONCE);
-        }
-    }
-    if known::all(known::TELLS_AT_ONCE) { Duration::ZERO } else { COARSE }
-}
-
-/// Asks about a descriptor that cannot be open.
-#[cold]
-fn tells_nothing_of_closed() -> bool {
-    let asked = [host::subscription(i32::MAX as u32, 0, READ), host::clock(Duration::ZERO)];
-    let mut events = Vec::new();
-    match host::poll(&asked, &mut events) {
-        Ok(told) => !events[..told].iter().any(|event| host::named(event.userdata).is_some()),
-        Err(_) => false,
-    }
-}
-
-/// Standard output is ready in most programs.
-#[cold]
-fn tells_of_stdout_at_once() -> bool {
-    let asked = [host::subscription(1, 0, WRITE), host::clock(Duration::ZERO)];
-    let mut events = Vec::new();
-    host::poll(&asked, &mut events).is_ok_and(|told| {
-        let ready = |event: &Event| {
-            host::named(event.userdata).is_some() && event.error == wasi::ERRNO_SUCCESS
-        };
-        events[..told].iter().any(ready)
-    })
 }

@@ -14,7 +14,7 @@ mod user;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::error::{EBADF, system};
 use self::host::{Buffer, Host, Mark, Own};
@@ -24,7 +24,7 @@ use crate::backend::process;
 use crate::idents;
 use crate::kevent::Kevent;
 use crate::source::{RawSource, Source};
-use crate::timeout::{Deadline, Signals, Until};
+use crate::timeout::{Deadline, Instant, Signals, Until};
 use crate::timers::Timers;
 
 cfg_if::cfg_if! {

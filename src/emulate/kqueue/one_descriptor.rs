@@ -11,7 +11,6 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use super::Shared;
 use super::error::{EINVAL, system};
@@ -25,7 +24,7 @@ use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
 use crate::kevent::Filter;
 use crate::source::{Held, Member};
-use crate::timeout::{Deadline, Until};
+use crate::timeout::{Deadline, Instant, Until};
 
 mod registry;
 

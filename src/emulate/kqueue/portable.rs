@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
 
 use super::Shared;
 use super::error::{self, EINVAL, ENOENT, system};
@@ -15,7 +14,7 @@ use crate::kevent::Filter;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::source::Held;
 use crate::source::Member;
-use crate::timeout::Until;
+use crate::timeout::{Instant, Until};
 
 /// The set, by which others wait for the kqueue.
 pub(super) type Own = Arc<Scan>;

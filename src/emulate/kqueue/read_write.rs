@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Weak;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Shared;
 use super::error::{self, EBADF, ENOENT, system};
@@ -15,6 +15,7 @@ use crate::flags::PollFlags;
 use crate::idents;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::Member;
+use crate::timeout::Instant;
 use crate::timers::{TimerKey, Timers};
 
 /// A source's side that is watched.

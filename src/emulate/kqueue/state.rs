@@ -1,7 +1,6 @@
 //! What a kqueue has: changes are applied to it, events are taken from it.
 
 use std::io;
-use std::time::Instant;
 
 use super::error::{self, EBADF, EINVAL, ENOENT, system};
 use super::host::{self, Buffer, Host, Mode, Own};
@@ -14,6 +13,7 @@ use crate::backend::{Key, NOT_OPEN};
 use crate::error::of_filter;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::Member;
+use crate::timeout::Instant;
 use crate::timers::Timers;
 
 pub(super) struct State {

@@ -1,13 +1,13 @@
 //! `EVFILT_TIMER`: any number of timers, in a heap.
 
 use std::io;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::error::{EINVAL, system};
 use super::knote::{Knote, What};
 use crate::backend::Key;
 use crate::kevent::{Kevent, KeventFlags, NoteFlags};
-use crate::timeout::FOR_EVER;
+use crate::timeout::{FOR_EVER, Instant};
 use crate::timers::{TimerKey, Timers};
 
 /// One timer's times.
