@@ -11,7 +11,6 @@ use crate::source::RawSource;
 ///
 /// It comes inside an [`io::Error`]: `error.get_ref()` and `downcast_ref` reach
 /// it, and [`os_error`] reads the system's number wherever it is.
-#[derive(Debug)]
 pub struct SourceError {
     operation: &'static str,
     source: RawSource,
@@ -47,6 +46,14 @@ impl fmt::Display for SourceError {
             Some(NOT_OPEN) if cfg!(windows) => write!(f, "{NO_SOCKET} (os error {NOT_OPEN})"),
             _ => self.system.fmt(f),
         }
+    }
+}
+
+/// The same: what a derived one names is a kilobyte of code, which every program has
+/// that prints an error.
+impl fmt::Debug for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

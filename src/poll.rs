@@ -90,7 +90,7 @@ impl Poll {
             return Ok(());
         }
         let slot = self.list.len();
-        self.list.put(slot, &source.hold(), flags);
+        self.list.put_source(slot, source, flags);
         self.index.insert(source.raw(), slot as u32);
         Ok(())
     }
@@ -192,7 +192,8 @@ impl Poll {
         self.wait(Until::new(timeout, Signals::Masked(mask)))
     }
 
-    #[inline]
+    // Always: each return after a system call is mispredicted, 10 ns of 300.
+    #[inline(always)]
     fn wait(
         &mut self,
         until: Until<'_>,

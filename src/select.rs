@@ -3,12 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use crate::backend::SourceList;
+use crate::backend::{HostList, List, SourceList};
 use crate::error::not_open;
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Index};
+use crate::source::{AsSource, Index, RawSource, Source};
 use crate::timeout::{Signals, Until};
 
 /// What [`select()`] found ready: the caller's own items, in their order.
@@ -125,18 +125,19 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
     except: impl IntoIterator<Item = &'a T>,
     until: Until<'_>,
 ) -> io::Result<Selected<'a, T>> {
-    let read: Vec<&T> = read.into_iter().collect();
-    let write: Vec<&T> = write.into_iter().collect();
-    let except: Vec<&T> = except.into_iter().collect();
+    let mut lists: [Vec<&T>; 3] =
+        [read.into_iter().collect(), write.into_iter().collect(), except.into_iter().collect()];
     let mut selection = Selection::new();
-    let lists = (read.iter().copied(), write.iter().copied(), except.iter().copied());
-    selection.wait(lists.0, lists.1, lists.2, until)?;
-    let own = |list: &[&'a T], at: &[usize]| at.iter().map(|&at| list[at]).collect();
-    Ok(Selected {
-        read: own(&read, selection.read()),
-        write: own(&write, selection.write()),
-        except: own(&except, selection.except()),
-    })
+    let [read, write, except] = &lists;
+    selection.wait(read.iter().copied(), write.iter().copied(), except.iter().copied(), until)?;
+    for (list, found) in lists.iter_mut().zip(&selection.found) {
+        for (to, &at) in found.iter().enumerate() {
+            list[to] = list[at];
+        }
+        list.truncate(found.len());
+    }
+    let [read, write, except] = lists;
+    Ok(Selected { read, write, except })
 }
 
 /// [`select()`] into a result that is used again: no allocation once it has grown.
@@ -158,15 +159,28 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
 pub struct Selection {
     found: [Vec<usize>; 3],
     list: SourceList,
-    /// If there are several lists, by slot: what is wanted of the source, what it
-    /// answered.
-    wants: Vec<PollFlags>,
-    got: Vec<PollFlags>,
-    /// And by position over the lists one after the other: the slot.
+    /// What the lists were the last time, one after the other, by codes of their
+    /// sources; where each ends; and by the same position the slot in `list`.
+    known: Vec<u64>,
+    ends: [usize; 3],
     slot_of: Vec<u32>,
+    /// By slot.
+    sources: Vec<Known>,
+    /// From a source to its slot.
     index: Index,
+    /// See [`only_list`](Selection::only_list).
+    only: Option<usize>,
+    /// `list` has others than these.
+    stale: bool,
     /// The slots to pass over.
     silent: Vec<usize>,
+}
+
+struct Known {
+    source: RawSource,
+    /// What is wanted of it, and what it answered.
+    want: PollFlags,
+    got: PollFlags,
 }
 
 /// What each list wants, and what it takes for it.
@@ -208,165 +222,237 @@ impl Selection {
         except: impl IntoIterator<Item = &'a T>,
         until: Until<'_>,
     ) -> io::Result<()> {
+        let (read, write, except) = (read.into_iter(), write.into_iter(), except.into_iter());
         for found in &mut self.found {
             found.clear();
         }
-        self.wants.clear();
-        self.slot_of.clear();
-        let mut lens = [0; 3];
-        lens[0] = self.fill(0, read.into_iter(), None);
-        let first = (lens[0] > 0).then_some(0);
-        lens[1] = self.fill(1, write.into_iter(), first);
-        let first = first.or((lens[1] > 0).then_some(1));
-        lens[2] = self.fill(2, except.into_iter(), first);
-        if lens == [0; 3] {
-            self.list.truncate(0);
+        if HostList::REFILLS {
+            let hints = [read.size_hint(), write.size_hint(), except.size_hint()];
+            match hints.map(|hint| hint == (0, Some(0))) {
+                [_, true, true] => return self.refill(0, read, until),
+                [true, _, true] => return self.refill(1, write, until),
+                [true, true, _] => return self.refill(2, except, until),
+                _ => {}
+            }
         }
-        if self.slot_of.is_empty() {
-            self.wait_one(first.unwrap_or(2), until)
-        } else {
-            self.wait_several(lens, until)
+        if self.stale {
+            self.forget();
         }
+        self.take_in(0, read.map(AsSource::as_source));
+        self.take_in(1, write.map(AsSource::as_source));
+        self.take_in(2, except.map(AsSource::as_source));
+        self.wait_for_known(until)
     }
 
-    /// Takes in a list and says how long it was. The first one that is not empty
-    /// gets a slot an item; sources of later ones share the slots that are there.
-    fn fill<'a, T: AsSource + ?Sized + 'a>(
+    /// One list, where it costs less to take it in than to see whether it is the same.
+    #[inline]
+    fn refill<'a, T: AsSource + ?Sized + 'a>(
         &mut self,
         which: usize,
         sources: impl Iterator<Item = &'a T>,
-        first: Option<usize>,
-    ) -> usize {
-        let Selection { list, wants, slot_of, index, .. } = self;
-        let (want, _) = WANTS[which];
-        if sources.size_hint() == (0, Some(0)) {
-            return 0;
-        }
-        let Some(first) = first else {
-            list.refill(sources.map(AsSource::as_source), want);
-            return list.len();
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        self.stale = true;
+        self.list.refill(sources.map(AsSource::as_source), WANTS[which].0);
+        self.wait_for_one(which, until)
+    }
+
+    /// Takes in a list: mostly it is the same as the last time.
+    #[inline]
+    fn take_in<'a>(&mut self, which: usize, mut sources: impl Iterator<Item = Source<'a>>) {
+        let start = if which == 0 { 0 } else { self.ends[which - 1] };
+        let end = self.ends[which];
+        let mut known = self.known.get(start..end).unwrap_or_default();
+        let (mut same, mut next) = (start, None);
+        let mut is = |code: u64| {
+            next = sources.next();
+            next.is_some_and(|source| source.raw().code() == code)
         };
-        let mut sources = sources.peekable();
-        if sources.peek().is_none() {
-            return 0;
-        }
-        if slot_of.is_empty() {
-            wants.resize(list.len(), WANTS[first].0);
-            slot_of.extend(0..list.len() as u32);
-        }
-        for slot in 0..list.len() {
-            if let Some(source) = list.source(slot) {
-                index.insert(source, slot as u32);
+        // Several at a time: it is what a wait for long lists costs.
+        let all = 'known: {
+            while let Some((some, rest)) = known.split_first_chunk::<16>() {
+                for code in some {
+                    if !is(*code) {
+                        break 'known false;
+                    }
+                    same += 1;
+                }
+                known = rest;
             }
-        }
-        let before = slot_of.len();
-        for source in sources {
-            let source = source.as_source();
-            let slot = match index.get(source.raw()) {
-                Some(slot) => {
-                    wants[slot as usize] |= want;
-                    list.set(slot as usize, wants[slot as usize]);
-                    slot
+            for code in known {
+                if !is(*code) {
+                    break 'known false;
                 }
-                None => {
-                    let slot = list.len();
-                    list.put(slot, &source.hold(), want);
-                    wants.push(want);
-                    index.insert(source.raw(), slot as u32);
-                    slot as u32
-                }
-            };
-            slot_of.push(slot);
+                same += 1;
+            }
+            true
+        };
+        if all {
+            next = sources.next();
         }
-        index.clear((0..list.len()).filter_map(|slot| list.source(slot)));
-        slot_of.len() - before
+        if same != end || next.is_some() {
+            self.cut(which, same);
+            for source in next.into_iter().chain(sources) {
+                self.add(which, source);
+            }
+            self.only = self.only_list();
+        }
     }
 
-    /// One list: what is ready is in its order already.
-    fn wait_one(&mut self, which: usize, until: Until<'_>) -> io::Result<()> {
-        let (_, take) = WANTS[which];
-        let Selection { found, list, silent, .. } = self;
-        let found = &mut found[which];
-        wait_for_any(list, silent, until, take, |list, ready| {
-            // A place for each, so that the loop has neither to branch nor to grow.
-            found.resize(ready, 0);
-            let (mut len, mut seen) = (0, PollFlags::empty());
-            for (slot, flags) in list.ready() {
-                if let Some(place) = found.get_mut(len) {
-                    *place = slot;
-                }
-                len += usize::from(flags.intersects(take));
-                seen |= flags;
-            }
-            found.truncate(len);
-            seen
-        })
-        .inspect_err(|_| found.clear())
+    /// The one list that has sources, if each is in it once: its positions are the slots.
+    fn only_list(&self) -> Option<usize> {
+        let mut start = 0;
+        let has_some = self.ends.map(|end| end > std::mem::replace(&mut start, end));
+        let only = has_some.iter().position(|some| *some)?;
+        let others = has_some[only + 1..].contains(&true);
+        (!others && self.sources.len() == self.known.len()).then_some(only)
     }
 
-    fn wait_several(&mut self, lens: [usize; 3], until: Until<'_>) -> io::Result<()> {
-        let Selection { found, list, wants, got, slot_of, silent, .. } = self;
-        // What each slot's lists take.
-        for want in wants.iter_mut() {
-            *want = WANTS
-                .iter()
-                .filter(|(of_list, _)| want.contains(*of_list))
-                .fold(PollFlags::empty(), |all, (_, take)| all | *take);
+    fn forget(&mut self) {
+        self.stale = false;
+        self.cut(0, 0);
+    }
+
+    /// The lists are others than the last time from here on, in this list.
+    #[cold]
+    fn cut(&mut self, which: usize, at: usize) {
+        let Selection { list, known, ends, slot_of, sources, index, .. } = self;
+        known.truncate(at);
+        slot_of.truncate(at);
+        ends[which..].fill(at);
+        // Slots are in the order in which their sources come first.
+        let slots = slot_of.iter().max().map_or(0, |last| *last as usize + 1);
+        list.truncate(slots);
+        while sources.len() > slots {
+            sources.pop().and_then(|known| index.remove(known.source));
         }
-        got.clear();
-        got.resize(wants.len(), PollFlags::empty());
-        let take = PollFlags::all() - PollFlags::NVAL;
-        wait_for_any(list, silent, until, take, |list, _| {
+        for known in sources.iter_mut() {
+            known.want = PollFlags::empty();
+        }
+        for (at, slot) in slot_of.iter().enumerate() {
+            let of = ends.iter().position(|end| at < *end).unwrap_or(which);
+            sources[*slot as usize].want |= WANTS[of].0;
+        }
+        for (slot, known) in sources.iter().enumerate() {
+            list.set(slot, known.want);
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, which: usize, source: Source<'_>) {
+        let (raw, want) = (source.raw(), WANTS[which].0);
+        let slot = match self.index.get(raw) {
+            Some(slot) => {
+                let known = &mut self.sources[slot as usize];
+                known.want |= want;
+                self.list.set(slot as usize, known.want);
+                slot
+            }
+            None => {
+                let slot = self.sources.len();
+                self.list.put_source(slot, source, want);
+                self.sources.push(Known { source: raw, want, got: PollFlags::empty() });
+                self.index.insert(raw, slot as u32);
+                slot as u32
+            }
+        };
+        self.slot_of.push(slot);
+        self.known.push(raw.code());
+        self.ends[which..].fill(self.known.len());
+    }
+
+    fn wait_for_known(&mut self, until: Until<'_>) -> io::Result<()> {
+        match self.only {
+            Some(which) => self.wait_for_one(which, until),
+            None => self.wait_for_several(until),
+        }
+    }
+
+    /// A list whose positions are the slots.
+    #[inline]
+    fn wait_for_one(&mut self, which: usize, mut until: Until<'_>) -> io::Result<()> {
+        let take = WANTS[which].1;
+        loop {
+            let ready = self.list.wait(until)?;
+            if ready == 0 {
+                return Ok(());
+            }
+            let seen = self.list.collect(ready, take, &mut self.found[which]);
+            if self.is_over(seen, take)? {
+                return Ok(());
+            }
+            until.deadline.refresh();
+        }
+    }
+
+    fn wait_for_several(&mut self, mut until: Until<'_>) -> io::Result<()> {
+        loop {
+            if self.list.wait(until)? == 0 {
+                return Ok(());
+            }
+            let Selection { list, sources, .. } = self;
+            for known in sources.iter_mut() {
+                known.got = PollFlags::empty();
+            }
             let mut seen = PollFlags::empty();
             for (slot, flags) in list.ready() {
-                got[slot] = flags & wants[slot];
-                seen |= got[slot] | (flags & PollFlags::NVAL);
+                let known = &mut sources[slot];
+                known.got = flags & taken(known.want);
+                seen |= known.got | (flags & PollFlags::NVAL);
             }
-            seen
-        })?;
-
-        let mut slot_of = slot_of.iter();
-        for ((found, (_, take)), len) in found.iter_mut().zip(WANTS).zip(lens) {
-            for (at, &slot) in slot_of.by_ref().take(len).enumerate() {
-                if got[slot as usize].intersects(take) {
+            if self.is_over(seen, PollFlags::all() - PollFlags::NVAL)? {
+                break;
+            }
+            until.deadline.refresh();
+        }
+        let Selection { found, slot_of, sources, ends, .. } = self;
+        let mut start = 0;
+        for ((found, (_, take)), end) in found.iter_mut().zip(WANTS).zip(ends) {
+            for (at, slot) in slot_of[start..*end].iter().enumerate() {
+                if sources[*slot as usize].got.intersects(take) {
                     found.push(at);
                 }
             }
+            start = *end;
         }
         Ok(())
     }
-}
 
-/// Waits until something is ready for `take`. `collect` looks at the slots that
-/// are ready, so many, and says what it saw. poll(2) tells of hang-ups unasked,
-/// select(2) does not: a slot that has nothing else to say is passed over from then
-/// on.
-fn wait_for_any(
-    list: &mut SourceList,
-    silent: &mut Vec<usize>,
-    mut until: Until<'_>,
-    take: PollFlags,
-    mut collect: impl FnMut(&SourceList, usize) -> PollFlags,
-) -> io::Result<()> {
-    loop {
-        let ready = list.wait(until)?;
-        if ready == 0 {
-            return Ok(());
-        }
-        let seen = collect(list, ready);
+    /// Whether a wait that saw this is over: something is ready for what the lists take,
+    /// or not open.
+    #[inline]
+    fn is_over(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
+        let is_simple = seen.intersects(take) && !seen.contains(PollFlags::NVAL);
+        if is_simple { Ok(true) } else { self.is_over_anyhow(seen, take) }
+    }
+
+    /// poll(2) tells of hang-ups unasked, select(2) does not: a slot that has nothing
+    /// else to say is passed over from then on.
+    #[cold]
+    fn is_over_anyhow(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
+        let Selection { found, list, silent, stale, .. } = self;
         if seen.contains(PollFlags::NVAL) {
             let mut closed = list.ready().filter(|(_, flags)| flags.contains(PollFlags::NVAL));
             if let Some(source) = closed.find_map(|(slot, _)| list.source(slot)) {
+                for found in found {
+                    found.clear();
+                }
                 return Err(not_open("select", source));
             }
         }
-        if seen.intersects(take) {
-            return Ok(());
+        if !seen.intersects(take) {
+            *stale = true;
+            silent.extend(list.ready().map(|(slot, _)| slot));
+            silent.drain(..).for_each(|slot| list.vacate(slot));
         }
-        silent.extend(list.ready().map(|(slot, _)| slot));
-        silent.drain(..).for_each(|slot| list.vacate(slot));
-        until.deadline.refresh();
+        Ok(seen.intersects(take))
     }
+}
+
+/// What the lists that want this take.
+fn taken(want: PollFlags) -> PollFlags {
+    let lists = WANTS.iter().filter(|(of_list, _)| want.contains(*of_list));
+    lists.fold(PollFlags::empty(), |all, (_, take)| all | *take)
 }
 
 impl std::fmt::Debug for Selection {

@@ -226,6 +226,21 @@ impl RawSource {
         }
     }
 
+    /// A number that no other name has.
+    #[inline]
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Pollable(handle) => 1 << 40 | u64::from(handle),
+            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
+            RawSource::Socket(number) => 2 << 40 | u64::from(number),
+            #[cfg(windows)]
+            RawSource::Set(id) => 1 << 63 | id,
+            // Sets are numbered from where descriptors end.
+            _ => self.number(),
+        }
+    }
+
     /// The descriptor's number, if the source is a descriptor.
     #[cfg(any(unix, target_os = "wasi"))]
     #[must_use]
@@ -342,6 +357,19 @@ impl Held {
         }
     }
 
+    /// Nothing that is open.
+    pub(crate) fn closed() -> Option<Held> {
+        cfg_if::cfg_if! {
+            if #[cfg(any(unix, target_os = "wasi"))] {
+                Some(Held::Fd(-1))
+            } else if #[cfg(windows)] {
+                Some(Held::Socket(RawSocket::MAX))
+            } else {
+                None
+            }
+        }
+    }
+
     pub(crate) fn raw(&self) -> RawSource {
         match *self {
             #[cfg(any(unix, target_os = "wasi"))]
@@ -415,16 +443,6 @@ impl Index {
                 Err(place) => self.large.insert(place, (raw, at)),
             },
         }
-    }
-
-    /// Forgets all: of those with small numbers, the ones that are given.
-    pub(crate) fn clear(&mut self, known: impl Iterator<Item = RawSource>) {
-        for number in known.filter_map(Index::small) {
-            if let Some(at) = self.small.get_mut(number) {
-                *at = NOWHERE;
-            }
-        }
-        self.large.clear();
     }
 
     pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {

@@ -23,6 +23,8 @@ use crate::timeout::Until;
 pub(crate) trait List: Default + Send + Sync {
     /// Its name, as the documentation has it.
     const NAME: &'static str;
+    /// To take in sources anew costs less than to look whether they are others.
+    const REFILLS: bool = false;
 
     /// Puts a source into `slot`, which is vacant or the next new one.
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags);
@@ -69,11 +71,38 @@ pub(crate) trait List: Default + Send + Sync {
     /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)>;
 
+    /// Makes `found` those of them, so many, that are ready for any of `take`, and
+    /// says what all of them are ready for.
+    #[inline]
+    fn collect(&self, ready: usize, take: PollFlags, found: &mut Vec<usize>) -> PollFlags {
+        collect(self.ready(), ready, take, found)
+    }
+
     /// The same, with their sources.
     #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
         self.ready().filter_map(|(slot, flags)| Some((self.source(slot)?, flags)))
     }
+}
+
+/// As [`List::collect`], of what is ready.
+#[inline]
+fn collect(
+    told: impl Iterator<Item = (usize, PollFlags)>,
+    ready: usize,
+    take: PollFlags,
+    found: &mut Vec<usize>,
+) -> PollFlags {
+    found.clear();
+    found.reserve(ready);
+    let mut seen = PollFlags::empty();
+    for (slot, flags) in told {
+        if flags.intersects(take) {
+            found.push(slot);
+        }
+        seen |= flags;
+    }
+    seen
 }
 
 /// Which registration an event belongs to: a slot, and a generation that counts
@@ -261,7 +290,9 @@ cfg_if::cfg_if! {
         pub(crate) use wasi_io::{tcp, udp};
     } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
         mod poll_oneoff;
-        pub(crate) use poll_oneoff::{OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file};
+        pub(crate) use poll_oneoff::{
+            Instant, OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file,
+        };
     } else if #[cfg(windows)] {
         mod winsock;
         pub(crate) use winsock::{

@@ -3,12 +3,11 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
 
 use super::{HostList, List, Wake};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
-use crate::timeout::{Deadline, Until};
+use crate::timeout::{Deadline, Instant, Until};
 
 /// A set that has no descriptor, as a source. By a table of its methods, so that a
 /// program without such sets has none of their code.
@@ -28,12 +27,19 @@ pub(crate) trait Set: Send + Sync + std::fmt::Debug {
     /// What can make this set ready: its members, those of the sets in it, and
     /// the time.
     fn members(&self, put: &mut dyn FnMut(&Held, PollFlags), again: &mut Option<Instant>);
+
+    /// What a list with sets in it has beside the host's.
+    fn beside(&self) -> Box<dyn Beside> {
+        Box::<Nested>::default()
+    }
 }
 
 /// Its owner's handle.
 pub(crate) trait SetHandle {
     fn downgrade(&self) -> Weak<dyn Set>;
     fn id(&self) -> u64;
+    /// As [`Set::beside`].
+    fn beside(&self) -> Box<dyn Beside>;
 }
 
 impl<S: Set + 'static> SetHandle for Arc<S> {
@@ -46,13 +52,37 @@ impl<S: Set + 'static> SetHandle for Arc<S> {
     fn id(&self) -> u64 {
         Set::id(&**self)
     }
+
+    fn beside(&self) -> Box<dyn Beside> {
+        Set::beside(&**self)
+    }
 }
 
 /// A [`List`] that takes sets too. Without any it is the host's.
 #[derive(Default)]
 pub(crate) struct SourceList {
     host: HostList,
-    nested: Option<Box<Nested>>,
+    /// The sets; while there are none, mostly nothing.
+    sets: Option<Box<dyn Beside>>,
+}
+
+/// The sets of a list, in slots that are vacant in the host's. As [`Set`], by a table.
+pub(crate) trait Beside: Send + Sync {
+    /// The slots of the list; the host has more while it waits.
+    fn len(&self) -> usize;
+    fn set_len(&mut self, len: usize);
+
+    fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags);
+    /// Whether the slot is a set's.
+    fn set(&mut self, slot: usize, want: PollFlags) -> bool;
+    /// Takes the sets away whose slots are from `slot` on and before `end`.
+    fn remove(&mut self, slot: usize, end: usize);
+    fn source(&self, slot: usize) -> Option<RawSource>;
+    fn compact(&mut self, host: &mut HostList, moved: &mut dyn FnMut(usize, usize));
+
+    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize>;
+    /// What the last wait found ready, by slots.
+    fn told(&self) -> &[(usize, RawSource, PollFlags)];
 }
 
 #[derive(Default)]
@@ -61,11 +91,9 @@ struct Nested {
     sets: Vec<Entry>,
     /// What ends the wait when a set is changed by another thread.
     wake: Option<Arc<Wake>>,
-    /// The slots of the list; the host has more while it waits.
     len: usize,
     /// The sets that wake us now.
     observed: Vec<Arc<dyn Set>>,
-    /// What the last wait found ready, by slots.
     told: Vec<(usize, RawSource, PollFlags)>,
 }
 
@@ -89,43 +117,66 @@ impl Entry {
 pub(crate) const READY: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 
 impl SourceList {
-    fn nested(&mut self) -> &mut Nested {
-        let len = self.host.len();
-        self.nested.get_or_insert_with(|| Box::new(Nested { len, ..Nested::default() }))
-    }
-
     /// The host's list, without what the last wait added.
     fn own(&mut self) -> &mut HostList {
-        if let Some(nested) = &self.nested {
-            self.host.truncate(nested.len);
+        if let Some(sets) = &self.sets {
+            self.host.truncate(sets.len());
         }
         &mut self.host
     }
 
     fn settle(&mut self) {
-        if let Some(nested) = &mut self.nested {
-            nested.len = self.host.len();
+        if let Some(sets) = &mut self.sets {
+            sets.set_len(self.host.len());
         }
     }
 
     /// As [`List::put`].
     pub(crate) fn put(&mut self, slot: usize, source: &Member, want: PollFlags) {
         match source {
-            Member::Host(held) => self.own().put(slot, held, want),
-            Member::Set(set, _) => {
-                // Its place among the others, which the host passes over.
-                let own = self.own();
-                if let Some(placeholder) = Held::placeholder() {
-                    own.put(slot, &placeholder, PollFlags::empty());
-                    own.vacate(slot);
+            Member::Host(held) => self.put_held(slot, held, want),
+            Member::Set(set, id) => match set.upgrade() {
+                Some(alive) => {
+                    self.put_set(slot, Weak::clone(set), *id, want, || alive.beside());
                 }
-                let set = Weak::clone(set);
-                let entry = Entry { slot, raw: source.raw(), set, want, found: PollFlags::empty() };
-                let sets = &mut self.nested().sets;
-                let at = sets.partition_point(|other| other.slot < slot);
-                sets.insert(at, entry);
-            }
+                // Nothing that is open.
+                None => {
+                    if let Some(closed) = Held::closed() {
+                        self.put_held(slot, &closed, want);
+                    }
+                }
+            },
         }
+    }
+
+    /// As [`put`](SourceList::put), of what is there for certain.
+    pub(crate) fn put_source(&mut self, slot: usize, source: Source<'_>, want: PollFlags) {
+        match source.held() {
+            Ok(held) => self.put_held(slot, &held, want),
+            Err(set) => self.put_set(slot, set.downgrade(), set.id(), want, || set.beside()),
+        }
+    }
+
+    fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {
+        self.own().put(slot, held, want);
+        self.settle();
+    }
+
+    fn put_set(
+        &mut self,
+        slot: usize,
+        set: Weak<dyn Set>,
+        id: u64,
+        want: PollFlags,
+        beside: impl FnOnce() -> Box<dyn Beside>,
+    ) {
+        // Its place among the others, which the host passes over.
+        let own = self.own();
+        if let Some(placeholder) = Held::placeholder() {
+            own.put(slot, &placeholder, PollFlags::empty());
+            own.vacate(slot);
+        }
+        self.sets.get_or_insert_with(beside).put(slot, set, id, want);
         self.settle();
     }
 
@@ -133,64 +184,61 @@ impl SourceList {
     #[inline]
     pub(crate) fn refill<'a>(
         &mut self,
-        mut sources: impl Iterator<Item = Source<'a>>,
+        sources: impl Iterator<Item = Source<'a>>,
         want: PollFlags,
     ) {
-        if let Some(nested) = &mut self.nested {
-            nested.sets.clear();
+        if let Some(sets) = &mut self.sets {
+            sets.remove(0, usize::MAX);
             self.own();
         }
-        let mut set = None;
-        let held = sources.by_ref().map_while(|source| {
-            let held = source.held();
-            if held.is_err() {
-                set = Some(source);
-            }
-            held.ok()
+        let Some(placeholder) = Held::placeholder() else { return };
+        let mut found = Vec::new();
+        // Each gives one, so that the host may know how many there are.
+        let held = sources.enumerate().map(|(slot, source)| {
+            source.held().unwrap_or_else(|_| {
+                found.push((slot, source));
+                placeholder.clone()
+            })
         });
         self.host.refill(held, want);
         self.settle();
-        for source in set.into_iter().chain(sources) {
-            self.put(self.len(), &source.hold(), want);
+        for (slot, source) in found {
+            self.host.vacate(slot);
+            self.put_source(slot, source, want);
         }
     }
 
     /// As [`List::source`].
     #[inline]
     pub(crate) fn source(&self, slot: usize) -> Option<RawSource> {
-        let sets = self.nested.as_ref().map_or(&[][..], |nested| &nested.sets);
-        let set = sets.iter().find(|entry| entry.slot == slot);
-        set.map_or_else(|| self.host.source(slot), |set| Some(set.raw))
+        let set = self.sets.as_ref().and_then(|sets| sets.source(slot));
+        set.or_else(|| self.host.source(slot))
     }
 
     /// As [`List::set`].
     pub(crate) fn set(&mut self, slot: usize, want: PollFlags) {
-        if let Some(nested) = &mut self.nested {
-            if let Some(entry) = nested.sets.iter_mut().find(|entry| entry.slot == slot) {
-                entry.want = want;
-                return;
-            }
+        if !self.sets.as_mut().is_some_and(|sets| sets.set(slot, want)) {
+            self.own().set(slot, want);
         }
-        self.own().set(slot, want);
     }
 
     /// As [`List::vacate`].
     pub(crate) fn vacate(&mut self, slot: usize) {
-        if let Some(nested) = &mut self.nested {
-            nested.sets.retain(|entry| entry.slot != slot);
+        if let Some(sets) = &mut self.sets {
+            sets.remove(slot, slot + 1);
         }
         self.own().vacate(slot);
     }
 
     /// As [`List::len`].
     pub(crate) fn len(&self) -> usize {
-        self.nested.as_ref().map_or_else(|| self.host.len(), |nested| nested.len)
+        self.sets.as_ref().map_or_else(|| self.host.len(), |sets| sets.len())
     }
 
     /// As [`List::truncate`].
     pub(crate) fn truncate(&mut self, slots: usize) {
-        if let Some(nested) = &mut self.nested {
-            nested.sets.retain(|entry| entry.slot < slots);
+        if let Some(sets) = &mut self.sets {
+            sets.remove(slots, usize::MAX);
         }
         self.own().truncate(slots);
         self.settle();
@@ -198,23 +246,10 @@ impl SourceList {
 
     /// As [`List::compact`].
     pub(crate) fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
-        let mut none = Vec::new();
         self.own();
-        let SourceList { host, nested } = self;
-        let sets = nested.as_mut().map_or(&mut none, |nested| &mut nested.sets);
-        if let Some(placeholder) = Held::placeholder() {
-            for entry in sets.iter() {
-                host.put(entry.slot, &placeholder, PollFlags::empty());
-            }
-        }
-        host.compact(|from, to| {
-            if let Some(entry) = sets.iter_mut().find(|entry| entry.slot == from) {
-                entry.slot = to;
-            }
-            moved(from, to);
-        });
-        for entry in sets.iter() {
-            host.vacate(entry.slot);
+        match &mut self.sets {
+            Some(sets) => sets.compact(&mut self.host, &mut moved),
+            None => self.host.compact(moved),
         }
         self.settle();
     }
@@ -222,39 +257,38 @@ impl SourceList {
     /// As [`List::wait`].
     #[inline]
     pub(crate) fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
-        if self.nested.is_none() { self.host.wait(until) } else { self.wait_nested(until) }
-    }
-
-    #[cold]
-    fn wait_nested(&mut self, until: Until<'_>) -> io::Result<usize> {
-        self.own();
-        match &mut self.nested {
-            Some(nested) if !nested.sets.is_empty() => {
-                nested.told.clear();
-                let waited = nested.wait(&mut self.host, until);
-                nested.let_go();
-                nested.merge(&self.host);
-                waited
-            }
-            _ => {
-                self.nested = None;
-                self.host.wait(until)
-            }
+        match &mut self.sets {
+            None => self.host.wait(until),
+            Some(sets) => sets.wait(&mut self.host, until),
         }
     }
 
     /// As [`List::ready`].
     #[inline]
     pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        let told = self.nested.as_ref().map(|nested| nested.told.iter());
+        let told = self.sets.as_ref().map(|sets| sets.told().iter());
         let merged = told.map(|told| told.map(|&(slot, _, flags)| (slot, flags)));
         Ready { host: self.host.ready(), merged }
+    }
+
+    /// As [`List::collect`].
+    #[inline]
+    pub(crate) fn collect(
+        &self,
+        ready: usize,
+        take: PollFlags,
+        found: &mut Vec<usize>,
+    ) -> PollFlags {
+        match &self.sets {
+            None => self.host.collect(ready, take, found),
+            Some(_) => super::collect(self.ready(), ready, take, found),
+        }
     }
 
     /// As [`List::ready_sources`].
     #[inline]
     pub(crate) fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
-        let told = self.nested.as_ref().map(|nested| nested.told.iter());
+        let told = self.sets.as_ref().map(|sets| sets.told().iter());
         let merged = told.map(|told| told.map(|&(_, source, flags)| (source, flags)));
         Ready { host: self.host.ready_sources(), merged }
     }
@@ -279,6 +313,67 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
     }
 }
 
+impl Beside for Nested {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn set_len(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {
+        let raw = RawSource::Set(id);
+        let entry = Entry { slot, raw, set, want, found: PollFlags::empty() };
+        let at = self.sets.partition_point(|other| other.slot < slot);
+        self.sets.insert(at, entry);
+    }
+
+    fn set(&mut self, slot: usize, want: PollFlags) -> bool {
+        let entry = self.sets.iter_mut().find(|entry| entry.slot == slot);
+        entry.map(|entry| entry.want = want).is_some()
+    }
+
+    fn remove(&mut self, slot: usize, end: usize) {
+        self.sets.retain(|entry| !(slot..end).contains(&entry.slot));
+    }
+
+    fn source(&self, slot: usize) -> Option<RawSource> {
+        self.sets.iter().find(|entry| entry.slot == slot).map(|entry| entry.raw)
+    }
+
+    fn compact(&mut self, host: &mut HostList, moved: &mut dyn FnMut(usize, usize)) {
+        if let Some(placeholder) = Held::placeholder() {
+            for entry in &self.sets {
+                host.put(entry.slot, &placeholder, PollFlags::empty());
+            }
+        }
+        host.compact(|from, to| {
+            if let Some(entry) = self.sets.iter_mut().find(|entry| entry.slot == from) {
+                entry.slot = to;
+            }
+            moved(from, to);
+        });
+        for entry in &self.sets {
+            host.vacate(entry.slot);
+        }
+    }
+
+    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
+        host.truncate(self.len);
+        self.told.clear();
+        let waited =
+            if self.sets.is_empty() { host.wait(until) } else { self.wait_for_both(host, until) };
+        self.let_go();
+        self.merge(host);
+        waited
+    }
+
+    fn told(&self) -> &[(usize, RawSource, PollFlags)] {
+        &self.told
+    }
+}
+
 impl Nested {
     /// Takes down what is ready in the host's list and among the sets, by slots.
     fn merge(&mut self, host: &HostList) {
@@ -294,7 +389,7 @@ impl Nested {
         told.extend(sets.map(|set| (set.slot, set.raw, set.found)));
     }
 
-    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
+    fn wait_for_both(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
         let wake = match &self.wake {
             Some(wake) => Arc::clone(wake),
             None => Arc::clone(self.wake.insert(Arc::new(Wake::new()?))),

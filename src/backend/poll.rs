@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::List;
 use super::unix::{check, check_source};
+use super::{List, collect};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
@@ -18,6 +18,15 @@ use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
 const VACANT: RawFd = -1;
 /// A table of so many descriptors is more than any system makes for a process.
 const TOO_LARGE: RawFd = 1 << 30;
+/// Where less than one in so many is ready, the others are passed over.
+const FEW: usize = 8;
+
+/// Whether a descriptor may have this number; of some numbers' bits together,
+/// whether each of them may.
+#[inline]
+fn is_ordinary(fd: RawFd) -> bool {
+    (0..TOO_LARGE).contains(&fd)
+}
 
 /// The array that poll(2) takes.
 #[derive(Default)]
@@ -34,6 +43,7 @@ fn events(want: PollFlags) -> libc::c_short {
 
 impl List for PollList {
     const NAME: &'static str = "poll";
+    const REFILLS: bool = true;
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
         let entry = libc::pollfd { fd: self.number(source), events: events(want), revents: 0 };
@@ -45,10 +55,15 @@ impl List for PollList {
 
     #[inline]
     fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
-        let events = events(want);
-        for source in sources {
-            let fd = self.number(&source);
-            self.fds.push(libc::pollfd { fd, events, revents: 0 });
+        let (events, new) = (events(want), self.fds.len());
+        let mut bits = 0;
+        // A slice of descriptors is taken in several at a time: one question for all.
+        self.fds.extend(sources.map(|Held::Fd(fd)| {
+            bits |= fd;
+            libc::pollfd { fd, events, revents: 0 }
+        }));
+        if !is_ordinary(bits) {
+            self.number_from(new);
         }
     }
 
@@ -114,6 +129,29 @@ impl List for PollList {
     }
 
     #[inline]
+    fn collect(&self, ready: usize, take: PollFlags, found: &mut Vec<usize>) -> PollFlags {
+        if ready < self.fds.len() / FEW {
+            return collect(self.ready(), ready, take, found);
+        }
+        found.clear();
+        found.reserve(ready);
+        let room = &mut found.spare_capacity_mut()[..ready];
+        let take = take.bits() as libc::c_short;
+        let (mut len, mut seen) = (0, 0);
+        // Each is written, and the next one over what does not count: no branch.
+        for (slot, entry) in self.fds.iter().enumerate() {
+            if let Some(place) = room.get_mut(len) {
+                place.write(slot);
+            }
+            len += usize::from(entry.revents & take != 0);
+            seen |= entry.revents;
+        }
+        // SAFETY: as many as there is room for, each of which was written.
+        unsafe { found.set_len(len.min(ready)) };
+        PollFlags::from_bits_truncate(seen as u16)
+    }
+
+    #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
         self.told().map(|entry| (self.name(entry.fd), flags(entry)))
     }
@@ -126,7 +164,15 @@ impl PollList {
     #[inline]
     fn number(&mut self, source: &Held) -> RawFd {
         let Held::Fd(fd) = *source;
-        if (0..TOO_LARGE).contains(&fd) { fd } else { self.number_instead(fd) }
+        if is_ordinary(fd) { fd } else { self.number_instead(fd) }
+    }
+
+    /// As [`number`](PollList::number), of all from `new` on.
+    #[cold]
+    fn number_from(&mut self, new: usize) {
+        for slot in new..self.fds.len() {
+            self.fds[slot].fd = self.number(&Held::Fd(self.fds[slot].fd));
+        }
     }
 
     /// After an error.
@@ -165,8 +211,13 @@ impl PollList {
     /// The source that an entry's number stands for.
     #[inline]
     fn name(&self, fd: RawFd) -> RawSource {
+        RawSource::Fd(if is_ordinary(fd) { fd } else { self.odd_name(fd) })
+    }
+
+    #[cold]
+    fn odd_name(&self, fd: RawFd) -> RawFd {
         let at = RawFd::MAX.wrapping_sub(fd) as usize;
-        RawSource::Fd(self.odd.get(at).copied().unwrap_or(fd))
+        self.odd.get(at).copied().unwrap_or(fd)
     }
 
     #[inline]
