@@ -9,6 +9,7 @@ cfg_if::cfg_if! {
     } else {
         mod churn;
         mod front_ends;
+        mod itself;
         mod kqueue;
         mod selector;
         mod timers;
@@ -42,6 +43,11 @@ const PART: (&str, &[Group]) =
 fn main() -> std::io::Result<()> {
     readiness_bench::sources::raise_limit();
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    #[cfg(not(readiness_backend = "poll"))]
+    if only.iter().any(|part| part == "itself") {
+        itself::run();
+        return Ok(());
+    }
     let mut report = Report::default();
     let (part, groups) = PART;
     for (name, run) in groups {
