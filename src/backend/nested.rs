@@ -83,6 +83,8 @@ pub(crate) trait Beside: Send + Sync {
     fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize>;
     /// What the last wait found ready, by slots.
     fn told(&self) -> &[(usize, RawSource, PollFlags)];
+    /// Is read instead of the host's list, of which `told` has all.
+    fn nothing(&self) -> &HostList;
 }
 
 #[derive(Default)]
@@ -95,6 +97,7 @@ struct Nested {
     /// The sets that wake us now.
     observed: Vec<Arc<dyn Set>>,
     told: Vec<(usize, RawSource, PollFlags)>,
+    nothing: HostList,
 }
 
 struct Entry {
@@ -268,7 +271,7 @@ impl SourceList {
     pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         let told = self.sets.as_ref().map(|sets| sets.told().iter());
         let merged = told.map(|told| told.map(|&(slot, _, flags)| (slot, flags)));
-        Ready { host: self.host.ready(), merged }
+        Ready { host: self.unmerged().ready(), merged }
     }
 
     /// As [`List::collect`].
@@ -290,7 +293,12 @@ impl SourceList {
     pub(crate) fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
         let told = self.sets.as_ref().map(|sets| sets.told().iter());
         let merged = told.map(|told| told.map(|&(_, source, flags)| (source, flags)));
-        Ready { host: self.host.ready_sources(), merged }
+        Ready { host: self.unmerged().ready_sources(), merged }
+    }
+
+    #[inline]
+    fn unmerged(&self) -> &HostList {
+        self.sets.as_ref().map_or(&self.host, |sets| sets.nothing())
     }
 }
 
@@ -306,10 +314,8 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        match &mut self.merged {
-            None => self.host.next(),
-            Some(merged) => merged.next(),
-        }
+        // One of them is empty.
+        self.host.next().or_else(|| self.merged.as_mut()?.next())
     }
 }
 
@@ -371,6 +377,10 @@ impl Beside for Nested {
 
     fn told(&self) -> &[(usize, RawSource, PollFlags)] {
         &self.told
+    }
+
+    fn nothing(&self) -> &HostList {
+        &self.nothing
     }
 }
 

@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use super::List;
 use super::unix::{check, check_source};
-use super::{List, collect};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
@@ -18,8 +18,8 @@ use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
 const VACANT: RawFd = -1;
 /// A table of so many descriptors is more than any system makes for a process.
 const TOO_LARGE: RawFd = 1 << 30;
-/// Where less than one in so many is ready, the others are passed over.
-const FEW: usize = 8;
+/// So many entries are looked at together.
+const AT_A_TIME: usize = 8;
 
 /// Whether a descriptor may have this number; of some numbers' bits together,
 /// whether each of them may.
@@ -130,21 +130,41 @@ impl List for PollList {
 
     #[inline]
     fn collect(&self, ready: usize, take: PollFlags, found: &mut Vec<usize>) -> PollFlags {
-        if ready < self.fds.len() / FEW {
-            return collect(self.ready(), ready, take, found);
-        }
         found.clear();
         found.reserve(ready);
         let room = &mut found.spare_capacity_mut()[..ready];
         let take = take.bits() as libc::c_short;
         let (mut len, mut seen) = (0, 0);
-        // Each is written, and the next one over what does not count: no branch.
-        for (slot, entry) in self.fds.iter().enumerate() {
-            if let Some(place) = room.get_mut(len) {
-                place.write(slot);
+        for (nth, some) in self.fds.chunks(AT_A_TIME).enumerate() {
+            if len == ready {
+                break;
             }
-            len += usize::from(entry.revents & take != 0);
-            seen |= entry.revents;
+            let slots = nth * AT_A_TIME..;
+            // Mostly none of them is ready, or each.
+            if let Some(some) = some.first_chunk::<AT_A_TIME>() {
+                let either =
+                    |(any, all), entry: &libc::pollfd| (any | entry.revents, all & entry.revents);
+                let (any, all) = some.iter().fold((0, take), either);
+                seen |= any;
+                if any == 0 {
+                    continue;
+                }
+                if let (true, Some(places)) = (all != 0, room.get_mut(len..len + AT_A_TIME)) {
+                    places.iter_mut().zip(slots).for_each(|(place, slot)| {
+                        place.write(slot);
+                    });
+                    len += AT_A_TIME;
+                    continue;
+                }
+            }
+            // Each is written, and the next one over what does not count: no branch.
+            for (entry, slot) in some.iter().zip(slots) {
+                if let Some(place) = room.get_mut(len) {
+                    place.write(slot);
+                }
+                len += usize::from(entry.revents & take != 0);
+                seen |= entry.revents;
+            }
         }
         // SAFETY: as many as there is room for, each of which was written.
         unsafe { found.set_len(len.min(ready)) };
@@ -222,13 +242,13 @@ impl PollList {
 
     #[inline]
     fn told(&self) -> Told<'_> {
-        Told { rest: &self.fds, left: self.ready }
+        Told { rest: self.fds.iter(), left: self.ready }
     }
 }
 
 /// The entries that the last wait found ready: looks no further than the last one.
 struct Told<'a> {
-    rest: &'a [libc::pollfd],
+    rest: std::slice::Iter<'a, libc::pollfd>,
     left: usize,
 }
 
@@ -237,21 +257,19 @@ impl<'a> Iterator for Told<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a libc::pollfd> {
-        while self.left > 0 {
-            let (entry, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            if entry.revents != 0 {
-                self.left -= 1;
-                return Some(entry);
-            }
+        if self.left == 0 {
+            return None;
         }
-        None
+        let entry = self.rest.find(|entry| entry.revents != 0)?;
+        self.left -= 1;
+        Some(entry)
     }
 }
 
 #[inline]
 fn flags(entry: &libc::pollfd) -> PollFlags {
-    PollFlags::from_bits_truncate(entry.revents as u16)
+    // No others than were asked for, and those that come unasked.
+    PollFlags::from_bits_retain(entry.revents as u16)
 }
 
 #[inline]
