@@ -127,8 +127,8 @@ impl Poll {
         let slot = slot.ok_or_else(|| not_registered("unregister", source))? as usize;
         self.list.vacate(slot);
         self.vacant += 1;
-        // A quarter of it vacant: worth moving the rest.
-        if self.vacant * 4 > self.list.len() {
+        // An eighth of it vacant: worth moving the rest.
+        if self.vacant * 8 > self.list.len() {
             self.compact();
         }
         Ok(())
