@@ -87,10 +87,6 @@ impl Pollable {
     pub fn into_inner(self) -> Result<HostPollable, Pollable> {
         Arc::try_unwrap(self.0).map_err(Pollable)
     }
-
-    pub(crate) fn host(&self) -> &HostPollable {
-        &self.0
-    }
 }
 
 impl From<HostPollable> for Pollable {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use wasip2::clocks::monotonic_clock;
-use wasip2::io::poll::{Pollable as HostPollable, poll};
+use wasip2::io::poll::Pollable as HostPollable;
 
 use super::List;
 use crate::flags::PollFlags;
@@ -21,6 +21,7 @@ use crate::source::{Held, RawSource};
 use crate::timeout::{Deadline, Until};
 
 mod descriptor;
+mod host;
 #[cfg(all(feature = "net", target_env = "p1"))]
 mod socket;
 
@@ -136,9 +137,9 @@ pub(crate) struct PollableList {
     slots: Vec<Slot>,
     /// The slots whose source is looked at anew at each wait: not bare pollables.
     others: Vec<u32>,
-    /// What the host is given: the bare pollables, kept from wait to wait, then
-    /// those that this wait alone is about.
-    asked: Vec<&'static HostPollable>,
+    /// What the host is given: the handles of the bare pollables, kept from wait to
+    /// wait, then of those that this wait alone is about.
+    asked: Vec<u32>,
     /// By the same index, where an answer goes.
     answers: Vec<(u32, Side)>,
     /// How many are kept.
@@ -146,6 +147,8 @@ pub(crate) struct PollableList {
     /// The slots have changed since: `others` and what is kept are to be made anew.
     stale: bool,
     timer: Option<(Instant, HostPollable)>,
+    /// What the host answers: indices of the array, in any order.
+    told: Vec<u32>,
     ready: Bits,
     descriptors: descriptor::Descriptors,
     /// What was ready in this wait, and nothing came of it; and what that happened to
@@ -170,33 +173,60 @@ struct Bits {
 }
 
 impl Bits {
-    fn clear(&mut self, len: usize) {
-        self.words.clear();
+    /// Makes room for slots below `len`, and leaves none in it.
+    fn resize(&mut self, len: usize) {
         self.words.resize(len.div_ceil(32), 0);
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        self.words.fill(0);
         self.count = 0;
     }
 
-    /// Whether it is new.
-    fn insert(&mut self, at: usize) -> bool {
-        let bit = 1u32 << (at % 32);
-        let before = self.words[at / 32];
-        if before & bit != 0 {
-            return false;
-        }
-        self.words[at / 32] = before | bit;
-        self.count += 1;
-        true
+    fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(at, &word)| {
-            let mut word = word;
-            std::iter::from_fn(move || {
-                let bit = word.trailing_zeros() as usize;
-                word &= word.wrapping_sub(1);
-                (bit < 32).then_some(at * 32 + bit)
-            })
-        })
+    #[inline]
+    fn insert(&mut self, slots: impl Iterator<Item = u32>) {
+        // Not in memory meanwhile.
+        let mut count = self.count;
+        for slot in slots {
+            let Some(word) = self.words.get_mut(slot as usize / 32) else { continue };
+            let before = *word;
+            *word = before | 1 << (slot % 32);
+            count += usize::from(*word != before);
+        }
+        self.count = count;
+    }
+
+    #[inline]
+    fn iter(&self) -> BitsIter<'_> {
+        BitsIter { words: self.words.iter(), word: 0, next: 0 }
+    }
+}
+
+struct BitsIter<'a> {
+    words: std::slice::Iter<'a, u32>,
+    /// What is left of the word before the next ones.
+    word: u32,
+    /// Where those begin.
+    next: usize,
+}
+
+impl Iterator for BitsIter<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.word == 0 {
+            self.word = *self.words.next()?;
+            self.next += 32;
+        }
+        let bit = self.word.trailing_zeros() as usize;
+        self.word &= self.word - 1;
+        Some(self.next - 32 + bit)
     }
 }
 
@@ -255,13 +285,49 @@ impl List for PollableList {
     }
 
     fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
-        let mut deadline = until.deadline;
-        let short = deadline.left().is_some_and(|left| left < descriptor::STARTING);
-        self.ready.clear(self.slots.len());
         if self.stale {
             self.keep();
         }
+        self.ready.clear();
+        #[cfg(all(feature = "net", target_env = "p1"))]
+        let alone = self.others.is_empty() && !socket::lingers();
+        #[cfg(not(all(feature = "net", target_env = "p1")))]
+        let alone = self.others.is_empty();
+        if alone { self.wait_for_kept(until.deadline) } else { self.wait_for_all(until.deadline) }
+    }
+
+    #[inline]
+    fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        self.ready.iter().filter_map(|slot| Some((slot, self.slots.get(slot)?.got)))
+    }
+
+    #[inline]
+    fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
+        self.ready.iter().filter_map(|slot| {
+            let Slot { source, got, .. } = self.slots.get(slot)?;
+            Some((source.as_ref()?.raw(), *got))
+        })
+    }
+}
+
+impl PollableList {
+    /// There are bare pollables alone.
+    fn wait_for_kept(&mut self, mut deadline: Deadline) -> io::Result<usize> {
+        loop {
+            let done = self.wait_once(&mut deadline, None)?;
+            if done || !self.ready.is_empty() || deadline.left().is_some() && deadline.passed() {
+                return Ok(self.ready.count);
+            }
+        }
+    }
+
+    #[inline(never)] // or the other has its prologue
+    fn wait_for_all(&mut self, mut deadline: Deadline) -> io::Result<usize> {
+        let short = deadline.left().is_some_and(|left| left < descriptor::STARTING);
         self.alarms.clear();
+        for &slot in &self.others {
+            self.slots[slot as usize].got = PollFlags::empty();
+        }
         let mut pause = PAUSES[0];
         loop {
             self.look_at_others();
@@ -272,23 +338,18 @@ impl List for PollableList {
             if most.is_some() {
                 pause = (pause * 2).min(PAUSES[1]);
             }
-            let over = deadline.left().is_some() && deadline.passed();
-            if self.ready.count > 0 || short && over {
+            // The clock is read only if it matters.
+            let over = self.ready.is_empty() && deadline.left().is_some() && deadline.passed();
+            if !self.ready.is_empty() || short && over {
                 self.ask_stdin();
             }
             self.forget(self.kept);
-            if done? || self.ready.count > 0 || over {
+            if done? || over || !self.ready.is_empty() {
                 return Ok(self.ready.count);
             }
         }
     }
 
-    fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        self.ready.iter().filter_map(|slot| Some((slot, self.slots.get(slot)?.got)))
-    }
-}
-
-impl PollableList {
     /// Before anything is dropped: no entry of the array outlives its pollable.
     fn change(&mut self) {
         self.forget(0);
@@ -301,16 +362,16 @@ impl PollableList {
         self.answers.truncate(from);
     }
 
+    /// A slot owns the pollable, or the socket that has it. `change` takes the entry
+    /// out before a slot lets go of one, and what a socket has is taken out at the end
+    /// of the wait: in between nothing else runs.
     fn ask(&mut self, pollable: &HostPollable, slot: u32, side: Side) {
-        // SAFETY: a slot owns the pollable, or the socket that has it. `change`
-        // takes the entries out before a slot lets go of one, and what a socket
-        // has is taken out at the end of the wait: in between nothing else runs.
-        let pollable = unsafe { &*std::ptr::from_ref(pollable) };
-        self.asked.push(pollable);
+        self.asked.push(pollable.handle());
         self.answers.push((slot, side));
     }
 
     /// Makes the part of the array that stays.
+    #[cold]
     fn keep(&mut self) {
         self.others.clear();
         self.descriptors.clear();
@@ -322,27 +383,28 @@ impl PollableList {
                 Some(Held::Pollable(pollable)) => {
                     // What it is told with, whenever it is ready.
                     slot.got = slot.want & EITHER;
-                    self.ask(pollable.host(), at as u32, Side::State);
+                    self.asked.push(pollable.handle());
+                    self.answers.push((at as u32, Side::State));
                 }
                 Some(_) => self.others.push(at as u32),
             }
         }
         self.slots = slots;
+        self.ready.resize(self.slots.len());
         self.kept = self.asked.len();
         self.stale = false;
     }
 
     fn found(&mut self, slot: u32, flags: PollFlags) {
-        let at = slot as usize;
-        let flags = flags & (self.slots[at].want | PollFlags::UNASKED);
+        let found = &mut self.slots[slot as usize];
+        let flags = flags & (found.want | PollFlags::UNASKED);
         if flags.is_empty() {
             return;
         }
-        if self.ready.insert(at) {
-            self.slots[at].got = flags;
-        } else {
-            self.slots[at].got |= flags;
+        if found.got.is_empty() {
+            self.ready.insert([slot].into_iter());
         }
+        found.got |= flags;
     }
 
     /// What is known of descriptors and sockets already, and what has to be asked.
@@ -387,10 +449,10 @@ impl PollableList {
         if !self.descriptors.is_empty() {
             return self.wait_for_descriptors(deadline);
         }
-        if self.asked.is_empty() && self.ready.count > 0 {
+        if self.asked.is_empty() && !self.ready.is_empty() {
             return Ok(true);
         }
-        let left = if self.ready.count > 0 { Some(Duration::ZERO) } else { deadline.left() };
+        let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
         match (left, most) {
             (Some(Duration::ZERO), _) if self.asked.is_empty() => return Ok(true),
             (left, Some(most)) if left.is_none_or(|left| left > most) => {
@@ -404,31 +466,35 @@ impl PollableList {
 
     /// Calls the host with the array and a timeout, and takes in what it answers.
     fn call(&mut self, left: Option<Duration>, at: Option<Instant>) {
-        let indices = match left {
-            None => host_poll(&self.asked),
-            Some(Duration::ZERO) => self.call_with(now()),
+        match left {
+            None => self.ask_host(),
+            Some(Duration::ZERO) => {
+                self.ask_host_with(now());
+            }
             Some(left) => {
                 let timer = match (self.timer.take(), at) {
                     // The timer of the wait before, for the same moment.
                     (Some((then, timer)), Some(at)) if then == at => timer,
                     _ => after(left),
                 };
-                let indices = self.call_with(&timer);
                 // One that the host fired too early is of no more use.
-                if !indices.contains(&(self.asked.len() as u32)) {
+                if !self.ask_host_with(&timer) {
                     self.timer = at.map(|at| (at, timer));
                 }
-                indices
             }
-        };
-        for index in indices {
-            let index = index as usize;
-            let Some(&(slot, side)) = self.answers.get(index) else { continue };
-            if index < self.kept {
-                self.ready.insert(slot as usize);
-                continue;
+        }
+        let (kept, others) = self.answers.split_at(self.kept);
+        let is_kept = |index: &&u32| (**index as usize) < kept.len();
+        self.ready.insert(self.told.iter().filter(is_kept).map(|&index| kept[index as usize].0));
+        if !others.is_empty() {
+            let told = std::mem::take(&mut self.told);
+            for index in told.iter().map(|&index| index as usize) {
+                match self.answers.get(index) {
+                    Some(&(slot, side)) if index >= self.kept => self.told(slot, side),
+                    _ => {} // taken in, or the clock
+                }
             }
-            self.told(slot, side);
+            self.told = told;
         }
     }
 
@@ -478,7 +544,8 @@ impl PollableList {
         let Some(at) = self.stdin else { return };
         let Some(time) = descriptor::take_time_for_stdin() else { return };
         let clock = after(time);
-        if !host_poll(&[self.asked[at], &clock]).contains(&0) {
+        host::poll(&[self.asked[at], clock.handle()], &mut self.told);
+        if !self.told.contains(&0) {
             return;
         }
         for index in self.kept..self.answers.len() {
@@ -490,21 +557,17 @@ impl PollableList {
         }
     }
 
-    /// With one more pollable, which is taken out again.
-    fn call_with(&mut self, clock: &HostPollable) -> Vec<u32> {
-        // SAFETY: it is taken out before `clock` can be dropped.
-        self.asked.push(unsafe { &*std::ptr::from_ref(clock) });
-        let indices = host_poll(&self.asked);
-        self.asked.pop();
-        indices
+    fn ask_host(&mut self) {
+        host::poll(&self.asked, &mut self.told);
     }
-}
 
-/// The one call of the host that waits.
-fn host_poll(pollables: &[&HostPollable]) -> Vec<u32> {
-    #[cfg(test)]
-    tests::CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    poll(pollables)
+    /// With one more pollable, which is taken out again: whether it was ready.
+    fn ask_host_with(&mut self, clock: &HostPollable) -> bool {
+        self.asked.push(clock.handle());
+        self.ask_host();
+        self.asked.pop();
+        self.told.contains(&(self.asked.len() as u32))
+    }
 }
 
 fn nothing_to_wait_for() -> io::Error {

@@ -14,7 +14,7 @@ pub(crate) mod udp;
 use super::{PAUSES, after};
 use crate::timeout::Deadline;
 
-pub(super) use tcp::sweep;
+pub(super) use tcp::{lingers, sweep};
 
 /// A new socket's name. They begin where no descriptor and no handle is, and
 /// none comes back before two thousand million others.

@@ -105,7 +105,7 @@ impl PollableList {
         let alone = self.asked.is_empty();
         let mut slice = SLICES[0];
         loop {
-            let left = if self.ready.count > 0 { Some(Duration::ZERO) } else { deadline.left() };
+            let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
             let timeout = match milliseconds(left) {
                 _ if !alone => 0,
                 // Never without one.
@@ -127,7 +127,7 @@ impl PollableList {
                     continue;
                 }
             }
-            let ready = self.ready.count > 0;
+            let ready = !self.ready.is_empty();
             if !alone {
                 let turn = match deadline.left() {
                     _ if ready => Duration::ZERO,
@@ -137,7 +137,7 @@ impl PollableList {
                 self.call(Some(turn), None);
                 slice = (slice * 2).min(SLICES[1]);
             }
-            if self.ready.count > 0 || deadline.left().is_some() && deadline.passed() {
+            if !self.ready.is_empty() || deadline.left().is_some() && deadline.passed() {
                 return Ok(true);
             }
         }
@@ -145,7 +145,7 @@ impl PollableList {
 
     /// No descriptor is left to wait for.
     fn after_all(&mut self, deadline: &mut Deadline) -> io::Result<bool> {
-        let left = if self.ready.count > 0 { Some(Duration::ZERO) } else { deadline.left() };
+        let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
         match left {
             None if self.asked.is_empty() => Err(nothing_to_wait_for()),
             Some(Duration::ZERO) if self.asked.is_empty() => Ok(true),

@@ -731,6 +731,11 @@ thread_local! {
 
 /// Drops the connections that are through, and has the others asked about: the
 /// host may know when they will be.
+/// Whether there are any.
+pub(in crate::backend::wasi_io) fn lingers() -> bool {
+    LINGERING.with_borrow(|lingering| !lingering.is_empty())
+}
+
 pub(in crate::backend::wasi_io) fn sweep(ask: &mut dyn FnMut(&HostPollable)) {
     LINGERING.with_borrow_mut(|lingering| {
         lingering.retain_mut(|one| {
