@@ -126,47 +126,94 @@ mod oneoff {
 
 #[cfg(all(target_os = "wasi", feature = "wasi-io"))]
 mod pollables {
+    use std::hint::black_box;
+    use std::time::{Duration, Instant};
+
     use readiness::{Poll, PollFlags, Pollable};
     use readiness_bench::measure::paired;
     use wasip2::clocks::monotonic_clock::subscribe_duration;
     use wasip2::io::poll;
 
-    const HOUR: u64 = 3_600_000_000_000;
+    const HOUR: Duration = Duration::from_secs(3600);
+    const SECOND: Duration = Duration::from_secs(1);
 
     pub fn run() {
         for size in [1, 64, 500, 2000] {
             for ready in if size == 1 { vec![1] } else { vec![1, size] } {
-                wait(size, ready);
+                for timeout in [None, Some(Duration::ZERO), Some(SECOND)] {
+                    wait(size, ready, timeout);
+                }
             }
         }
     }
 
-    /// Pollables of the clock: the last ones are ready, the others not for long.
-    fn made(size: usize, ready: usize) -> impl Iterator<Item = poll::Pollable> {
-        (0..size).map(move |at| subscribe_duration(if at + ready < size { HOUR } else { 0 }))
+    fn after(time: Duration) -> poll::Pollable {
+        subscribe_duration(time.as_nanos() as u64)
     }
 
-    fn wait(size: usize, ready: usize) {
+    /// Pollables of the clock: the last ones are ready, the others not for long.
+    fn made(size: usize, ready: usize) -> impl Iterator<Item = poll::Pollable> {
+        let time = move |at| if at + ready < size { HOUR } else { Duration::ZERO };
+        (0..size).map(move |at| after(time(at)))
+    }
+
+    fn wait(size: usize, ready: usize, timeout: Option<Duration>) {
         let sources: Vec<Pollable> = made(size, ready).map(Pollable::from).collect();
         let mut ours = Poll::new();
         sources.iter().for_each(|source| ours.register(source, PollFlags::IN).unwrap());
-        let owned: Vec<poll::Pollable> = made(size, ready).collect();
-        let theirs: Vec<&poll::Pollable> = owned.iter().collect();
+        // The same ones: two sets would lie in different places of the host's memory.
+        let mut theirs: Vec<u32> = sources.iter().map(Pollable::handle).collect();
+        let at_once = after(Duration::ZERO);
+        if timeout == Some(Duration::ZERO) {
+            theirs.push(at_once.handle());
+        }
         let ratio = paired(
-            || ours.poll(None).unwrap().map(|event| event.source.number()).sum(),
-            || {
-                poll::poll(&theirs)
-                    .into_iter()
-                    .map(|at| u64::from(theirs[at as usize].handle()))
-                    .sum()
+            || ours.poll(timeout).unwrap().map(|event| event.source.number()).sum(),
+            || match timeout {
+                None | Some(Duration::ZERO) => sum(&raw_poll(&theirs), &theirs[..size]),
+                Some(timeout) => {
+                    black_box(Instant::now());
+                    let timer = after(timeout);
+                    theirs.push(timer.handle());
+                    let told = raw_poll(&theirs);
+                    theirs.pop();
+                    sum(&told, &theirs)
+                }
             },
         );
         let name = if ready == size { "all ready" } else { "1 ready" };
-        super::print(
-            &format!("WASI 0.2, Poll::poll in wasmtime, {name}"),
-            size,
-            "wasi:io/poll",
-            ratio,
-        );
+        let mut case = format!("WASI 0.2, Poll::poll in wasmtime, {name}");
+        if let Some(timeout) = timeout {
+            case += &format!(", timeout {} s", timeout.as_secs());
+        }
+        super::print(&case, size, "wasi:io/poll", ratio);
+    }
+
+    /// Of what is ready, but for the timer.
+    fn sum(told: &[u32], handles: &[u32]) -> u64 {
+        told.iter()
+            .filter_map(|&at| handles.get(at as usize))
+            .map(|&handle| u64::from(handle))
+            .sum()
+    }
+
+    /// The import itself: the bindings' `poll` makes a list of the handles at each call.
+    fn raw_poll(handles: &[u32]) -> Vec<u32> {
+        #[repr(C)]
+        struct Answer {
+            indices: *mut u32,
+            count: usize,
+        }
+
+        #[link(wasm_import_module = "wasi:io/poll@0.2.12")]
+        unsafe extern "C" {
+            fn poll(handles: *const u32, count: usize, answer: *mut Answer);
+        }
+        let mut answer = Answer { indices: std::ptr::null_mut(), count: 0 };
+        // SAFETY: the array is valid; what the host returns is from `cabi_realloc`, and ours.
+        unsafe {
+            poll(handles.as_ptr(), handles.len(), &raw mut answer);
+            Vec::from_raw_parts(answer.indices, answer.count, answer.count)
+        }
     }
 }
