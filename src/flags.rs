@@ -191,16 +191,43 @@ const SAME: bool = {
     same
 };
 
+/// epoll's names of some flags of poll's.
+const fn epoll_names(flags: u16) -> EpollFlags {
+    let mut names = EpollFlags::empty();
+    let mut at = 0;
+    while at < PAIRS.len() {
+        if flags & PAIRS[at].0.bits() == PAIRS[at].0.bits() {
+            names = names.union(PAIRS[at].1);
+        }
+        at += 1;
+    }
+    names
+}
+
+const SMALL: usize = if host::IN < 8 && host::OUT < 8 { 8 } else { 0 };
+
+/// Those of what is told most: `IN` and `OUT`, where these are small numbers.
+const NAMES: [EpollFlags; SMALL] = {
+    let mut names = [EpollFlags::empty(); SMALL];
+    let mut flags = 0;
+    while flags < names.len() {
+        names[flags] = epoll_names(flags as u16);
+        flags += 1;
+    }
+    names
+};
+
 impl PollFlags {
     /// The same flags in epoll's numbers.
+    #[inline]
     pub(crate) fn to_epoll(self) -> EpollFlags {
         if SAME {
-            return EpollFlags::from_bits_retain(self.bits().into());
+            return EpollFlags::from_bits_retain((self.bits() & !host::NVAL).into());
         }
-        PAIRS
-            .iter()
-            .filter(|(poll, _)| self.contains(*poll))
-            .fold(EpollFlags::empty(), |flags, (_, epoll)| flags | *epoll)
+        match NAMES.get(usize::from(self.bits())) {
+            Some(names) => *names,
+            None => epoll_names(self.bits()),
+        }
     }
 
     /// The same flags in poll's numbers.
