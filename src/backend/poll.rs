@@ -121,11 +121,9 @@ impl List for PollList {
 
     #[inline]
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        let mut told = self.told();
-        std::iter::from_fn(move || {
-            let entry = told.next()?;
-            Some((self.fds.len() - told.rest.len() - 1, flags(entry)))
-        })
+        // Looks no further than the last one.
+        let told = self.fds.iter().enumerate().filter(|(_, entry)| entry.revents != 0);
+        told.take(self.ready).map(|(slot, entry)| (slot, flags(entry)))
     }
 
     #[inline]
