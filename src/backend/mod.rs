@@ -189,6 +189,29 @@ pub(crate) struct Caps {
     pub(crate) identity: bool,
 }
 
+/// What became of a wait without a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "where the kernel has epoll")]
+pub(crate) enum AtOnce {
+    /// So much was found and taken.
+    Told(usize),
+    /// Whatever was taken is void: a wait with a buffer is to be made.
+    Failed,
+    /// The same, and no time has passed.
+    NotTried,
+}
+
+/// Takes what a wait found.
+pub(crate) trait Taker {
+    /// By slots; `key` tells the key of one. `false`: not all was taken, as what was
+    /// closed is not.
+    fn take(
+        &mut self,
+        found: impl Iterator<Item = (usize, PollFlags)>,
+        key: impl Fn(usize) -> Option<Key>,
+    ) -> bool;
+}
+
 /// The most events that room is made for before they are there.
 pub(crate) const AT_ONCE: usize = 1 << 16;
 
@@ -206,6 +229,12 @@ pub(crate) trait Backend: Sized + Send + Sync {
     /// The set as a source: its descriptor, where it has one.
     #[allow(dead_code, reason = "where the kernel has epoll")]
     fn as_source(set: &Arc<Self>) -> Source<'_>;
+
+    /// Its name as a source.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    fn raw(set: &Arc<Self>) -> RawSource {
+        Self::as_source(set).raw()
+    }
 
     /// Watches a source. The host's own errors: not open, added before. Nothing
     /// wanted is nothing told; `ERR` or `HUP` wanted alone are told as a level.
@@ -229,6 +258,30 @@ pub(crate) trait Backend: Sized + Send + Sync {
     /// may be spurious, never misses, and holds no lock meanwhile.
     fn wait(&self, out: &mut Self::Buffer, most: usize, until: Until<'_>) -> io::Result<()>;
 
+    /// The same, where [`wait_at_once`](Backend::wait_at_once) was tried.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    fn wait_with_buffer(
+        &self,
+        out: &mut Self::Buffer,
+        most: usize,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        self.wait(out, most, until)
+    }
+
+    /// The same without a buffer, where all that is found can be told at once, to what
+    /// `begin` gives.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    #[inline]
+    fn wait_at_once<T: Taker>(
+        &self,
+        _most: usize,
+        _until: Until<'_>,
+        _begin: impl FnOnce() -> Option<T>,
+    ) -> io::Result<AtOnce> {
+        Ok(AtOnce::NotTried)
+    }
+
     /// What the last wait into this buffer found. [`Key::WAKE`]: somebody called
     /// `wake`.
     fn events(out: &Self::Buffer) -> impl Iterator<Item = (Key, PollFlags)>;
@@ -247,6 +300,9 @@ pub(crate) trait Backend: Sized + Send + Sync {
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+#[allow(unused_imports, reason = "where the kernel has epoll")]
+pub(crate) use unix::TELLS_IDENTITY;
+#[cfg(unix)]
 pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, is_file, process};
 
 #[cfg(not(unix))]
@@ -254,7 +310,7 @@ mod no_unix;
 #[cfg(not(any(unix, windows)))]
 pub(crate) use no_unix::count;
 #[cfg(not(unix))]
-pub(crate) use no_unix::{identity, process};
+pub(crate) use no_unix::{TELLS_IDENTITY, identity, process};
 
 #[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
 mod connect;
@@ -263,6 +319,7 @@ pub(crate) use connect::start_connect;
 
 mod edge;
 pub(crate) mod errno;
+pub(crate) mod lock;
 mod nested;
 #[cfg(not(any(
     target_vendor = "apple",

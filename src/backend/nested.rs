@@ -28,6 +28,16 @@ pub(crate) trait Set: Send + Sync + std::fmt::Debug {
     /// the time.
     fn members(&self, put: &mut dyn FnMut(&Held, PollFlags), again: &mut Option<Instant>);
 
+    /// Takes note that it is in another set now. `false`: it may not be.
+    fn enter(&self, outer: u64) -> bool {
+        nest(outer, self.id())
+    }
+
+    /// And that it is not any more.
+    fn leave(&self, outer: u64) {
+        part(outer, self.id());
+    }
+
     /// What a list with sets in it has beside the host's.
     fn beside(&self) -> Box<dyn Beside> {
         Box::<Nested>::default()
@@ -317,6 +327,15 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
         // One of them is empty.
         self.host.next().or_else(|| self.merged.as_mut()?.next())
     }
+
+    /// Which of the two it is need not be asked each time.
+    #[inline]
+    fn fold<R, F: FnMut(R, T) -> R>(self, begin: R, fold: F) -> R {
+        match self.merged {
+            None => self.host.fold(begin, fold),
+            Some(merged) => merged.fold(begin, fold),
+        }
+    }
 }
 
 impl Beside for Nested {
@@ -509,7 +528,7 @@ const NESTS: usize = 4;
 
 /// Takes note that `outer` holds `inner`. `false` if that would make a loop, or
 /// go more than five deep.
-pub(crate) fn nest(outer: u64, inner: u64) -> bool {
+fn nest(outer: u64, inner: u64) -> bool {
     /// The longest way from `id`, along `step`; more than `NESTS` if too long.
     fn way(edges: &[(u64, u64)], id: u64, up: bool, steps: usize) -> usize {
         if steps > NESTS {
@@ -533,7 +552,7 @@ pub(crate) fn nest(outer: u64, inner: u64) -> bool {
 }
 
 /// Takes note that `outer` does not hold `inner` any more.
-pub(crate) fn part(outer: u64, inner: u64) {
+fn part(outer: u64, inner: u64) {
     let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(at) = edges.iter().position(|edge| *edge == (outer, inner)) {
         edges.swap_remove(at);
@@ -543,5 +562,7 @@ pub(crate) fn part(outer: u64, inner: u64) {
 /// Takes note that a set is gone.
 pub(crate) fn forget(id: u64) {
     let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
-    edges.retain(|(outer, inner)| *outer != id && *inner != id);
+    while let Some(at) = edges.iter().position(|&(outer, inner)| outer == id || inner == id) {
+        edges.swap_remove(at);
+    }
 }

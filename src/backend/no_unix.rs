@@ -2,6 +2,9 @@
 
 use crate::source::Held;
 
+/// Whether there is anything that tells one source from another with its number.
+pub(crate) const TELLS_IDENTITY: bool = false;
+
 /// Nothing tells a source from another one that got its number.
 pub(crate) fn identity(_source: &Held) -> Option<(u64, u64)> {
     None

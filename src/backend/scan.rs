@@ -10,32 +10,37 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::edge::Edge;
+use super::lock::{Guard, Lent, Lock, THREADS, Turn};
 use super::nested::{self, Set, SourceList, Watch};
-use super::{Added, Backend, Caps, HostList, Key, List, Mode, Wake, count, errno};
+use super::{Added, AtOnce, Backend, Caps, HostList, Key, List, Mode, Taker, Wake, count, errno};
 use crate::flags::PollFlags;
-use crate::source::{Held, Member, Source};
+use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Instant, Until};
 
 pub(crate) struct Scan {
     /// Its name as a source: no descriptor is that large.
     id: u64,
-    state: Mutex<State>,
+    state: Lock<State>,
     /// The thread that waited has given the list back.
-    turn: Condvar,
-    /// In the list while a thread waits, behind the sources.
+    turn: Turn,
+    /// In the list while a thread waits.
     wake: Wake,
 }
 
 #[derive(Default)]
 struct State {
-    list: SourceList,
+    list: Lent<SourceList>,
+    /// The waker is in the list, behind the slots, where it stays from wait to wait.
+    wakes: bool,
     /// By slot; and what each wait needs of it, apart, to be near.
     slots: Vec<Slot>,
     heads: Vec<Head>,
+    /// How many registrations are not told as a level.
+    beyond_level: usize,
     /// The slots whose edge is not armed in full.
     quiet: Vec<u32>,
     /// The slots of other sets.
@@ -108,11 +113,18 @@ enum Change {
     Rearm { key: Key },
 }
 
+/// In place of a source. Not a set where anything else will do: that needs the code for
+/// sets in sets.
+fn nothing() -> Member {
+    let placeholder = Held::placeholder();
+    placeholder.map_or_else(|| Member::Set(Weak::<Scan>::new(), 0), Member::Host)
+}
+
 impl Slot {
     /// One that nobody has used yet.
-    fn vacant(source: &Member) -> Slot {
+    fn vacant() -> Slot {
         Slot {
-            source: source.clone(),
+            source: nothing(),
             identity: None,
             want: PollFlags::empty(),
             listed: false,
@@ -145,8 +157,9 @@ impl State {
             Change::Vacate { key } => {
                 if self.is_live(key) {
                     self.vacate(key.slot());
+                    self.set_head(key.slot(), Head { mode: Mode::Level, ..self.heads[key.slot()] });
                     // A source that is owned is let go of.
-                    self.slots[key.slot()].source = Member::Set(Weak::<Scan>::new(), 0);
+                    self.slots[key.slot()].source = nothing();
                 }
             }
             Change::Rearm { key } => {
@@ -161,38 +174,54 @@ impl State {
         self.heads.get(key.slot()).is_some_and(|head| head.generation == key.generation())
     }
 
+    /// Whether all is told as a level, and nobody else wants anything.
+    fn is_ordinary(&self) -> bool {
+        let plain = self.beyond_level == 0 && self.quiet.is_empty() && self.closed.is_empty();
+        let alone = !THREADS || (!self.busy && self.visitors == 0 && self.changes.is_empty());
+        plain && alone && !self.woken
+    }
+
+    fn tell_observers(&self) -> io::Result<()> {
+        self.observers.iter().try_for_each(|observer| observer.wake())
+    }
+
+    fn set_head(&mut self, at: usize, head: Head) {
+        let old = std::mem::replace(&mut self.heads[at], head);
+        self.beyond_level -= usize::from(old.mode != Mode::Level);
+        self.beyond_level += usize::from(head.mode != Mode::Level);
+    }
+
     fn put(&mut self, put: Put) {
         let Put { key, source, identity, want, mode } = put;
         let at = key.slot();
         let listed = !want.is_empty();
+        if std::mem::take(&mut self.wakes) {
+            self.list.truncate(self.slots.len());
+        }
         let is_set = matches!(source, Member::Set(..));
         if self.slots.get(at).is_some_and(|slot| slot.listed) {
             self.vacate(at);
         }
-        // Keys need not come in order: a kqueue has slots for timers between.
-        for gap in self.slots.len()..at {
-            self.list.put(gap, &source, want);
-            self.list.vacate(gap);
-            self.slots.push(Slot::vacant(&source));
-            self.heads.push(Head { generation: u32::MAX, mode });
-        }
-        // A slot of its own even if it is vacant.
-        self.list.put(at, &source, want);
-        if !listed {
-            self.list.vacate(at);
-        }
-        let quiet = self.slots.get(at).is_some_and(|slot| slot.quiet);
-        let head = Head { generation: key.generation(), mode };
-        let edge = Edge::default();
-        let found = (self.look, PollFlags::empty());
-        let slot = Slot { source, identity, want, listed, edge, quiet, found, fires: false };
-        match self.slots.get_mut(at) {
-            Some(old) => (*old, self.heads[at]) = (slot, head),
-            None => {
-                self.slots.push(slot);
-                self.heads.push(head);
+        // A slot of its own even if it is vacant. Keys need not come in order: a kqueue has
+        // slots for timers between.
+        for slot in self.slots.len().min(at)..=at {
+            self.list.put(slot, &source, want);
+            if slot < at || !listed {
+                self.list.vacate(slot);
+            }
+            if slot == self.slots.len() {
+                self.slots.push(Slot::vacant());
+                self.heads.push(Head { generation: u32::MAX, mode: Mode::Level });
             }
         }
+        let head = Head { generation: key.generation(), mode };
+        let slot = &mut self.slots[at];
+        (slot.source, slot.identity, slot.want) = (source, identity, want);
+        slot.listed = listed;
+        slot.edge = Edge::default();
+        slot.found = (self.look, PollFlags::empty());
+        slot.fires = false;
+        self.set_head(at, head);
         if is_set && listed {
             self.sets.push(at as u32);
         }
@@ -205,7 +234,9 @@ impl State {
         slot.listed = false;
         slot.edge = Edge::default();
         if matches!(slot.source, Member::Set(..)) {
-            self.sets.retain(|other| *other as usize != at);
+            if let Some(place) = self.sets.iter().position(|other| *other as usize == at) {
+                self.sets.swap_remove(place);
+            }
         }
     }
 
@@ -222,7 +253,8 @@ impl State {
             }
         }
         let now = Instant::now();
-        quiet.retain(|&at| {
+        let mut next = 0;
+        while let Some(&at) = quiet.get(next) {
             let slot = &mut slots[at as usize];
             let (seen, flags) = slot.found;
             let flags = if seen == *look { flags } else { PollFlags::empty() };
@@ -230,8 +262,12 @@ impl State {
             slot.fires = slot.listed && edge.see(flags, || slot.count(), now);
             slot.edge = edge;
             slot.quiet = slot.listed && !slot.edge.quiet().is_empty();
-            slot.quiet
-        });
+            if slot.quiet {
+                next += 1;
+            } else {
+                quiet.swap_remove(next);
+            }
+        }
     }
 
     /// What is ready, and to be told.
@@ -241,50 +277,47 @@ impl State {
             .filter(|(at, _)| self.slots.get(*at).is_some_and(|slot| !slot.quiet || slot.fires))
     }
 
+    /// Tells what an ordinary wait found. `false`: not all was taken.
+    /// Apart where there are registers, so that the loop has them.
+    #[cfg_attr(target_family = "wasm", inline)]
+    #[cfg_attr(not(target_family = "wasm"), inline(never))]
+    fn tell(&mut self, ready: usize, most: usize, to: &mut impl Taker) -> bool {
+        let State { list, heads, cursor, .. } = self;
+        let key = |at: usize| heads.get(at).map(|head| head.key(at));
+        if ready <= most {
+            return to.take(list.ready(), key);
+        }
+        tell_some(list, cursor, most, key, to)
+    }
+
     /// Moves what the wait found to `out`.
     fn collect(&mut self, out: &mut Vec<(Key, PollFlags)>, ready: usize, most: usize) {
         // What a look found closed is there already, and takes nobody's place.
         let begin = out.len();
         let mut room = most;
+        // Too much for the buffer: begin after what was told last.
+        let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
-        if ready <= room && self.quiet.is_empty() {
-            // The ordinary case: all of it.
-            let mut found = 0;
-            let State { list, heads, .. } = self;
-            // A place for each, so that the loop has neither to branch nor to grow.
-            out.resize(begin + ready, (Key::WAKE, PollFlags::empty()));
-            for ((at, flags), place) in list.ready().zip(&mut out[begin..]) {
-                // The waker has none.
-                let Some(head) = heads.get(at) else { break };
-                changes |= head.mode != Mode::Level || flags.contains(PollFlags::NVAL);
-                *place = (head.key(at), flags);
-                found += 1;
-            }
-            out.truncate(begin + found);
-        } else {
-            // Too much for the buffer: begin after what was told last.
-            let cursor = if ready > room { self.cursor } else { 0 };
-            let mut take = |(at, flags): (usize, PollFlags)| {
+        for again in [false, true] {
+            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == again) {
                 // What was closed is no event.
                 if flags.contains(PollFlags::NVAL) {
                     changes = true;
                 } else if room == 0 {
-                    return false;
+                    break;
                 } else {
                     room -= 1;
                 }
                 let head = self.heads[at];
                 changes |= head.mode != Mode::Level;
                 out.push((head.key(at), flags));
-                true
-            };
-            let all = self.told().skip_while(|(at, _)| *at < cursor).all(&mut take);
-            if all && cursor > 0 {
-                self.told().take_while(|(at, _)| *at < cursor).all(&mut take);
             }
-            if let Some((last, _)) = out[begin..].last() {
-                self.cursor = last.slot() + 1;
+            if cursor == 0 || room == 0 {
+                break;
             }
+        }
+        if let Some((last, _)) = out[begin..].last() {
+            self.cursor = last.slot() + 1;
         }
         if !changes {
             return;
@@ -335,6 +368,60 @@ impl State {
     }
 }
 
+/// Tells what is too much for the buffer: begins after what was told last.
+#[cold]
+fn tell_some(
+    list: &SourceList,
+    cursor: &mut usize,
+    most: usize,
+    key: impl Fn(usize) -> Option<Key>,
+    to: &mut impl Taker,
+) -> bool {
+    let from = *cursor;
+    let (mut next, mut room, mut again) = (from, most, false);
+    let mut ready = list.ready();
+    let told = std::iter::from_fn(|| {
+        loop {
+            match ready.next() {
+                Some((at, flags)) if (at < from) == again => {
+                    room = room.checked_sub(1)?;
+                    next = at + 1;
+                    return Some((at, flags));
+                }
+                Some(_) => {}
+                None if again => return None,
+                None => (ready, again) = (list.ready(), true),
+            }
+        }
+    });
+    let all = to.take(told, key);
+    if all {
+        *cursor = next;
+    }
+    all
+}
+
+/// Takes what is found into a buffer.
+struct Keeping<'a> {
+    out: &'a mut Vec<(Key, PollFlags)>,
+}
+
+impl Taker for Keeping<'_> {
+    #[inline]
+    fn take(
+        &mut self,
+        found: impl Iterator<Item = (usize, PollFlags)>,
+        key: impl Fn(usize) -> Option<Key>,
+    ) -> bool {
+        let mut all = true;
+        found.for_each(|(slot, flags)| match key(slot) {
+            Some(key) if !flags.contains(PollFlags::NVAL) => self.out.push((key, flags)),
+            _ => all = false,
+        });
+        all
+    }
+}
+
 /// What a wait is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -345,8 +432,9 @@ enum Look {
 }
 
 impl Scan {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
     }
 
     /// Makes the thread that has the list come back.
@@ -360,13 +448,13 @@ impl Scan {
 
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.lock();
-        if state.busy {
+        if THREADS && state.busy {
             state.changes.push(change);
             self.kick(&mut state)?;
         } else {
             state.apply(change);
         }
-        state.observers.iter().try_for_each(|observer| observer.wake())
+        state.tell_observers()
     }
 
     fn put(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
@@ -376,14 +464,17 @@ impl Scan {
 
     /// The lock, when no other thread has the list. `None`: the time was up first.
     /// Whoever does not want to wait gets it from one who does.
-    fn turn(&self, deadline: &mut Deadline) -> io::Result<Option<MutexGuard<'_, State>>> {
+    fn turn(&self, deadline: &mut Deadline) -> io::Result<Option<Guard<'_, State>>> {
         let mut state = self.lock();
+        if !THREADS {
+            return Ok(Some(state));
+        }
         if deadline.left() == Some(Duration::ZERO) {
             if state.busy {
                 state.visitors += 1;
                 let kicked = self.kick(&mut state);
                 while state.busy && kicked.is_ok() {
-                    state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self.turn.wait(state, None);
                 }
                 state.visitors -= 1;
                 kicked?;
@@ -395,60 +486,75 @@ impl Scan {
                 return Ok(None);
             }
             state.queued += 1;
-            state = match deadline.left() {
-                None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    let waited = self.turn.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            state = self.turn.wait(state, deadline.left());
             state.queued -= 1;
         }
         Ok(Some(state))
     }
 
-    /// One wait of the host. The lock is not held meanwhile.
+    /// One wait of the host. The lock is not held meanwhile, if another thread might
+    /// want it. And whether another thread wanted something meanwhile.
+    #[inline]
     fn wait_host<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        mut state: Guard<'a, State>,
         look: Look,
         until: Until<'_>,
-    ) -> (MutexGuard<'a, State>, io::Result<usize>) {
+    ) -> (Guard<'a, State>, io::Result<usize>, bool) {
         if look == Look::Narrow {
             state.narrow();
         }
+        if !THREADS {
+            let waited = state.list.wait(until);
+            if look == Look::Narrow {
+                state.widen();
+            }
+            return (state, waited, false);
+        }
         state.busy = true;
-        let mut list = std::mem::take(&mut state.list);
+        let mut list = state.list.take();
+        let (slots, mut wakes) = (state.slots.len(), state.wakes);
         drop(state);
 
-        let len = list.len();
-        if until.deadline.left() != Some(Duration::ZERO) {
+        let sleeps = until.deadline.left() != Some(Duration::ZERO);
+        if sleeps && !wakes {
             if let Some(source) = self.wake.source() {
                 // Behind the rest: the host stops to prepare for sleep at the first
                 // one that is ready.
-                list.put(len, &Member::Host(source), PollFlags::IN);
+                list.put(slots, &Member::Host(source), PollFlags::IN);
+                wakes = true;
             }
+        } else if wakes && !sleeps {
+            list.truncate(slots);
+            wakes = false;
         }
         let waited = list.wait(until);
-        if list.len() > len {
-            list.truncate(len);
-        }
 
         let mut state = self.lock();
-        state.list = list;
+        state.list.give(list);
+        state.wakes = wakes;
         state.busy = false;
         if look == Look::Narrow {
             state.widen();
         }
-        if std::mem::take(&mut state.kicked) {
+        let kicked = std::mem::take(&mut state.kicked);
+        if kicked {
             self.wake.drain();
         }
-        (state, waited)
+        let disturbed = kicked || !state.changes.is_empty();
+        (state, waited, disturbed)
     }
 
     /// Takes in what others changed meanwhile, and lets them go on. Whether there
     /// was something.
-    fn go_on(&self, mut state: MutexGuard<'_, State>) -> bool {
+    #[inline]
+    fn go_on(&self, state: Guard<'_, State>) -> bool {
+        let alone = state.changes.is_empty() && state.visitors == 0 && state.queued == 0;
+        if !THREADS || alone { false } else { self.let_others(state) }
+    }
+
+    #[cold]
+    fn let_others(&self, mut state: Guard<'_, State>) -> bool {
         let changed = !state.changes.is_empty();
         let mut changes = std::mem::take(&mut state.changes);
         for change in changes.drain(..) {
@@ -474,14 +580,14 @@ impl Scan {
     pub(crate) fn publish(&self, pending: bool, at: Option<Instant>) -> io::Result<()> {
         let mut state = self.lock();
         (state.pending, state.pending_at) = (pending, at);
-        state.observers.iter().try_for_each(|observer| observer.wake())
+        state.tell_observers()
     }
 
     /// How much a wait would find; takes nothing away. What the owner has to tell beside counts as one.
     pub(crate) fn peek_count(&self) -> io::Result<usize> {
         let until = Until::NOW;
         let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
-        let (mut state, waited) = self.wait_host(state, Look::Whole, until);
+        let (mut state, waited, _) = self.wait_host(state, Look::Whole, until);
         state.see();
         let mut found = 0;
         let mut closed = Vec::new();
@@ -572,19 +678,24 @@ impl Backend for Scan {
 
         let wake = Wake::new()?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Ok(Scan { id, state: Mutex::default(), turn: Condvar::new(), wake })
+        Ok(Scan { id, state: Lock::default(), turn: Turn::new(), wake })
     }
 
     fn as_source(set: &Arc<Scan>) -> Source<'_> {
         Source::of_set(set)
     }
 
+    /// Without what it takes to be a source, which most programs do not need.
+    fn raw(set: &Arc<Scan>) -> RawSource {
+        RawSource::Set(set.id)
+    }
+
     fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
         source.check()?;
-        if let Member::Set(_, inner) = source {
-            let error = match *inner {
-                id if id == self.id => Some(errno::INVALID),
-                id if !nested::nest(self.id, id) => Some(errno::LOOP),
+        if let Member::Set(set, inner) = source {
+            let error = match set.upgrade() {
+                _ if *inner == self.id => Some(errno::INVALID),
+                Some(set) if !set.enter(self.id) => Some(errno::LOOP),
                 _ => None,
             };
             if let Some(error) = error {
@@ -601,13 +712,15 @@ impl Backend for Scan {
 
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
         let change = Change::Vacate { key };
-        let Member::Set(_, inner) = source else { return self.change(change) };
+        let Member::Set(set, _) = source else { return self.change(change) };
         // Another thread may have the list and look into the set. Not before it is out
         // of the list may the set hold this one: they would wait for each other.
         let Some(mut state) = self.turn(&mut { Deadline::NOW })? else { return Ok(()) };
         state.apply(change);
-        nested::part(self.id, *inner);
-        let woken = state.observers.iter().try_for_each(|observer| observer.wake());
+        if let Some(set) = set.upgrade() {
+            set.leave(self.id);
+        }
+        let woken = state.tell_observers();
         self.go_on(state);
         woken
     }
@@ -620,6 +733,22 @@ impl Backend for Scan {
         &self,
         out: &mut Vec<(Key, PollFlags)>,
         most: usize,
+        mut until: Until<'_>,
+    ) -> io::Result<()> {
+        out.clear();
+        match self.wait_at_once(most, until, || Some(Keeping { out }))? {
+            AtOnce::Told(_) => return Ok(()),
+            AtOnce::Failed => until.deadline.refresh(),
+            AtOnce::NotTried => {}
+        }
+        self.wait_with_buffer(out, most, until)
+    }
+
+    #[cold]
+    fn wait_with_buffer(
+        &self,
+        out: &mut Vec<(Key, PollFlags)>,
+        most: usize,
         until: Until<'_>,
     ) -> io::Result<()> {
         out.clear();
@@ -629,7 +758,9 @@ impl Backend for Scan {
             let Some(mut state) = self.turn(&mut deadline)? else { return Ok(()) };
             let woken = std::mem::take(&mut state.woken);
             let quiet = !state.quiet.is_empty();
-            out.extend(state.closed.drain(..).map(|key| (key, PollFlags::NVAL)));
+            while let Some(key) = state.closed.pop() {
+                out.push((key, PollFlags::NVAL));
+            }
 
             let this = match look {
                 _ if woken || !out.is_empty() => Deadline::NOW,
@@ -642,7 +773,7 @@ impl Backend for Scan {
                 },
             };
             let until = Until { deadline: this, signals: until.signals };
-            let (mut state, waited) = self.wait_host(state, look, until);
+            let (mut state, waited, _) = self.wait_host(state, look, until);
 
             state.woken |= woken;
             let mut next = Look::Whole;
@@ -667,7 +798,9 @@ impl Backend for Scan {
             }
             if waited.is_err() {
                 // To be told by the next one.
-                state.closed.extend(out.drain(..).map(|(key, _)| key));
+                while let Some((key, _)) = out.pop() {
+                    state.closed.push(key);
+                }
             }
             let changed = self.go_on(state);
 
@@ -678,6 +811,31 @@ impl Backend for Scan {
             }
             look = if changed { Look::Whole } else { next };
         }
+    }
+
+    #[inline]
+    fn wait_at_once<T: Taker>(
+        &self,
+        most: usize,
+        until: Until<'_>,
+        begin: impl FnOnce() -> Option<T>,
+    ) -> io::Result<AtOnce> {
+        let state = self.lock();
+        if !state.is_ordinary() {
+            return Ok(AtOnce::NotTried);
+        }
+        let (mut state, waited, disturbed) = self.wait_host(state, Look::Whole, until);
+        let told = match waited {
+            Ok(0) => Ok(AtOnce::Told(0)),
+            Ok(ready) if !disturbed => {
+                let told = begin().is_some_and(|mut to| state.tell(ready, most, &mut to));
+                Ok(if told { AtOnce::Told(ready.min(most)) } else { AtOnce::Failed })
+            }
+            Ok(_) => Ok(AtOnce::Failed),
+            Err(error) => Err(error),
+        };
+        self.go_on(state);
+        told
     }
 
     fn events(out: &Self::Buffer) -> impl Iterator<Item = (Key, PollFlags)> {

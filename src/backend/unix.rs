@@ -96,6 +96,13 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
     check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map(drop)
 }
 
+/// Whether there is anything that tells one source from another with its number.
+#[cfg_attr(
+    all(target_os = "linux", not(readiness_backend = "poll")),
+    allow(dead_code, reason = "the kernel knows")
+)]
+pub(crate) const TELLS_IDENTITY: bool = true;
+
 /// What tells an open source from another one: device and inode. Eventfds,
 /// timerfds and epolls share theirs.
 pub(crate) fn identity(source: &Held) -> Option<(u64, u64)> {

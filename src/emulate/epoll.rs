@@ -9,9 +9,12 @@
 //! the manual is silent (fs/eventpoll.c).
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::backend::{Added, Backend, HostBackend, Key, Mode, errno};
+use crate::backend::lock::{Guard, Lock, THREADS};
+use crate::backend::{
+    Added, AtOnce, Backend, HostBackend, Key, Mode, TELLS_IDENTITY, Taker, errno,
+};
 use crate::error::of_source;
 use crate::event::EpollEvent;
 use crate::flags::{EpollCreate, EpollFlags, PollFlags};
@@ -20,10 +23,9 @@ use crate::timeout::Until;
 
 pub(crate) struct EmulatedEpoll {
     set: Arc<HostBackend>,
-    table: Mutex<Table>,
-    /// For one wait, and of those beside it that have ended.
-    buffer: Mutex<Buffer>,
-    more_buffers: Mutex<Vec<Buffer>>,
+    table: Lock<Table>,
+    /// Of waits that have ended.
+    buffers: Lock<Vec<Buffer>>,
 }
 
 type Buffer = <HostBackend as Backend>::Buffer;
@@ -62,20 +64,15 @@ impl EmulatedEpoll {
             return Err(error(errno::INVALID));
         }
         let set = Arc::new(HostBackend::new()?);
-        Ok(EmulatedEpoll {
-            set,
-            table: Mutex::default(),
-            buffer: Mutex::default(),
-            more_buffers: Mutex::default(),
-        })
+        Ok(EmulatedEpoll { set, table: Lock::default(), buffers: Lock::default() })
     }
 
     pub(crate) fn as_source(&self) -> Source<'_> {
         HostBackend::as_source(&self.set)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> Guard<'_, Table> {
+        self.table.lock()
     }
 
     /// What every operation looks at first.
@@ -85,7 +82,7 @@ impl EmulatedEpoll {
         if is_file.map_err(|error| of_source("epoll", source.raw(), error))? {
             return Err(error(errno::NOT_PERMITTED));
         }
-        if source.raw() == self.as_source().raw() {
+        if source.raw() == HostBackend::raw(&self.set) {
             return Err(error(errno::INVALID));
         }
         Ok(member)
@@ -197,17 +194,47 @@ impl EmulatedEpoll {
     }
 
     /// Fills the front of `events`.
+    #[inline]
     pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
         if events.is_empty() {
             return Err(error(errno::INVALID));
         }
-        if let Ok(mut found) = self.buffer.try_lock() {
-            return self.wait_into(&mut found, events, until);
+        // The ordinary case, apart from the others, which would make it slower.
+        let (most, room) = (events.len(), events.iter_mut());
+        let waited = self.set.wait_at_once(most, until, || {
+            // Who has the table may wait for the set: not the other way round.
+            let mut table = self.table.try_lock()?;
+            table.next_round();
+            Some(Taking { table, room })
+        })?;
+        match waited {
+            AtOnce::Told(told) if told > 0 => Ok(told),
+            other => self.wait_with_buffer(events, until, other),
         }
-        let buffers = || self.more_buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = buffers().pop().unwrap_or_default();
-        let waited = self.wait_into(&mut found, events, until);
-        buffers().push(found);
+    }
+
+    /// `before`: what has been tried.
+    #[cold]
+    fn wait_with_buffer(
+        &self,
+        events: &mut [EpollEvent],
+        mut until: Until<'_>,
+        before: AtOnce,
+    ) -> io::Result<usize> {
+        let passed = before != AtOnce::NotTried && until.deadline.passed();
+        if passed && before != AtOnce::Failed {
+            // Of what was told before, nothing is ready now.
+            self.table().next_round();
+            return Ok(0);
+        }
+        let mut found = self.buffers.lock().pop().unwrap_or_default();
+        let waited = loop {
+            match self.wait_into(&mut found, events, until) {
+                Ok(0) if !until.deadline.passed() => {}
+                waited => break waited,
+            }
+        };
+        self.buffers.lock().push(found);
         waited
     }
 
@@ -215,23 +242,19 @@ impl EmulatedEpoll {
         &self,
         found: &mut Buffer,
         events: &mut [EpollEvent],
-        mut until: Until<'_>,
+        until: Until<'_>,
     ) -> io::Result<usize> {
-        loop {
-            self.set.wait(found, events.len(), until)?;
-            let mut taken = 0;
-            let passed_over = self.take(found, events, &mut taken, &[]);
-            if passed_over && taken < events.len() {
-                // It took the place of something else.
-                match self.fill_up(found, events, &mut taken) {
-                    Err(error) if taken == 0 => return Err(error),
-                    _ => {}
-                }
-            }
-            if taken > 0 || until.deadline.passed() {
-                return Ok(taken);
+        self.set.wait_with_buffer(found, events.len(), until)?;
+        let mut taken = 0;
+        let passed_over = self.take(found, events, &mut taken, &[]);
+        if THREADS && passed_over && taken < events.len() {
+            // It took the place of something else.
+            match self.fill_up(found, events, &mut taken) {
+                Err(error) if taken == 0 => return Err(error),
+                _ => {}
             }
         }
+        Ok(taken)
     }
 
     /// Looks for more.
@@ -245,7 +268,7 @@ impl EmulatedEpoll {
         let mut before: Vec<Key> = HostBackend::events(found).map(|(key, _)| key).collect();
         loop {
             // No more than there is room for: what the backend tells may be told once.
-            self.set.wait(found, events.len() - *taken, Until::NOW)?;
+            self.set.wait_with_buffer(found, events.len() - *taken, Until::NOW)?;
             if !self.take(found, events, taken, &before) || *taken == events.len() {
                 return Ok(());
             }
@@ -263,37 +286,63 @@ impl EmulatedEpoll {
         before: &[Key],
     ) -> bool {
         let mut table = self.table();
-        let round = table.next_round();
+        table.next_round();
         let mut passed_over = false;
         for (key, flags) in HostBackend::events(found) {
             if before.contains(&key) {
                 continue;
             }
-            let Some(head) = table.head(key) else {
+            let Table { heads, entries, round, .. } = &mut *table;
+            let head = heads.get_mut(key.slot());
+            let Some(head) = head.filter(|head| head.generation == key.generation()) else {
                 // Late news.
                 passed_over = true;
                 continue;
             };
-            // Closed, or the number is another source's: the registration ended.
-            let closed = flags.contains(PollFlags::NVAL);
-            let flags = flags.to_epoll() & (head.flags | UNASKED);
-            let looked = head.is_to_be_looked_at(round, flags);
-            if closed || (looked && table.entry(key).is_some_and(Entry::is_another)) {
+            if flags.contains(PollFlags::NVAL) {
                 self.end(&mut table, key);
-                passed_over |= !closed;
-                continue;
-            }
-            if flags.is_empty() {
-                passed_over = true;
                 continue;
             }
             let Some(event) = events.get_mut(*taken) else { break };
-            let head = &mut table.heads[key.slot()];
-            *event = EpollEvent::new(flags, head.data);
-            *taken += 1;
-            head.told = Told { round, flags, rounds: head.told.rounds.wrapping_add(1) };
+            match head.tell(entries, key.slot(), *round, flags, event) {
+                News::Event => *taken += 1,
+                News::Nothing => passed_over = true,
+                News::Ended => {
+                    self.end(&mut table, key);
+                    passed_over = true;
+                }
+            }
         }
         passed_over
+    }
+}
+
+/// Makes events of what the backend tells while nobody changes the table: of no news
+/// that is late.
+struct Taking<'a> {
+    table: Guard<'a, Table>,
+    room: std::slice::IterMut<'a, EpollEvent>,
+}
+
+impl Taker for Taking<'_> {
+    #[inline]
+    fn take(
+        &mut self,
+        found: impl Iterator<Item = (usize, PollFlags)>,
+        _key: impl Fn(usize) -> Option<Key>,
+    ) -> bool {
+        let Taking { table, room } = self;
+        let Table { heads, entries, round, .. } = &mut **table;
+        let (heads, entries, round) = (&mut heads[..], &entries[..], *round);
+        let mut all = true;
+        found.for_each(|(slot, flags)| {
+            let told = match (heads.get_mut(slot), room.next()) {
+                (Some(head), Some(event)) => head.tell(entries, slot, round, flags, event),
+                _ => News::Nothing,
+            };
+            all &= told == News::Event;
+        });
+        all
     }
 }
 
@@ -323,6 +372,9 @@ struct Head {
     flags: EpollFlags,
     data: u64,
     told: Told,
+    /// In which round that began, and in which one to look next.
+    first: u32,
+    look: u32,
 }
 
 struct Entry {
@@ -332,12 +384,10 @@ struct Entry {
 }
 
 /// What a source was told with last.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Told {
     round: u32,
     flags: EpollFlags,
-    /// In how many rounds in a row.
-    rounds: u32,
 }
 
 /// A look at a source costs more than a small poll(2). One that is told in each round,
@@ -345,30 +395,79 @@ struct Told {
 const LOOKS: u32 = 32;
 const NOW_AND_THEN: u32 = 256;
 
+/// What there is to say of a source.
+#[derive(PartialEq, Eq)]
+enum News {
+    Event,
+    Nothing,
+    /// The number is another source's: the registration ended.
+    Ended,
+}
+
 impl Head {
     /// Whether it is time to look at the source, where the host does not tell.
+    #[inline]
     fn is_to_be_looked_at(&mut self, round: u32, flags: EpollFlags) -> bool {
-        if HostBackend::CAPS.identity {
+        if HostBackend::CAPS.identity || !TELLS_IDENTITY {
             return false;
         }
-        if round.wrapping_sub(self.told.round) != 1 || flags != self.told.flags {
-            self.told.rounds = 0;
+        let before = std::mem::replace(&mut self.told, Told { round, flags });
+        let alike = before == Told { round: round.wrapping_sub(1), flags };
+        if alike && self.look != round {
+            return false;
         }
-        self.told.rounds < LOOKS || self.told.rounds.is_multiple_of(NOW_AND_THEN)
+        self.look_next(round, alike);
+        true
+    }
+
+    /// Makes an event of what the backend found of a slot in use.
+    #[inline(always)]
+    fn tell(
+        &mut self,
+        entries: &[Option<Entry>],
+        slot: usize,
+        round: u32,
+        flags: PollFlags,
+        event: &mut EpollEvent,
+    ) -> News {
+        // What was closed has no name here.
+        let flags = flags.to_epoll() & (self.flags | UNASKED);
+        if self.is_to_be_looked_at(round, flags) && is_another(entries, slot) {
+            // Whoever wants to be sure looks again.
+            self.look = round.wrapping_add(1);
+            return News::Ended;
+        }
+        if flags.is_empty() {
+            return News::Nothing;
+        }
+        *event = EpollEvent::new(flags, self.data);
+        News::Event
+    }
+
+    #[cold]
+    fn look_next(&mut self, round: u32, alike: bool) {
+        if !alike {
+            self.first = round;
+        }
+        let next = round.wrapping_add(1).wrapping_sub(self.first);
+        let then = (next | (NOW_AND_THEN - 1)).wrapping_add(1);
+        let next = if next < LOOKS { next } else { then };
+        self.look = self.first.wrapping_add(next);
     }
 }
 
-impl Entry {
-    /// Whether the number is another source's, where that can be told.
-    fn is_another(&self) -> bool {
-        self.source.identity() != self.identity
-    }
+/// Whether the number of a slot's source is another one's, where that can be told.
+#[cold]
+fn is_another(entries: &[Option<Entry>], slot: usize) -> bool {
+    let entry = entries.get(slot).and_then(Option::as_ref);
+    entry.is_some_and(|entry| entry.source.identity() != entry.identity)
 }
 
 impl Table {
-    fn next_round(&mut self) -> u32 {
-        self.round = self.round.wrapping_add(1);
-        self.round
+    fn next_round(&mut self) {
+        if TELLS_IDENTITY {
+            self.round = self.round.wrapping_add(1);
+        }
     }
 
     fn key(&self, slot: u32) -> Key {
@@ -396,7 +495,7 @@ impl Table {
     fn insert(&mut self, key: Key, entry: Entry, flags: EpollFlags, data: u64) {
         self.index.insert(entry.source.raw(), key.slot() as u32);
         self.heads[key.slot()] =
-            Head { generation: key.generation(), flags, data, told: Told::default() };
+            Head { generation: key.generation(), flags, data, ..Head::default() };
         self.entries[key.slot()] = Some(entry);
     }
 

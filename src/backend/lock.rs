@@ -1,0 +1,189 @@
+//! A lock that is as cheap as the target lets it be: where there is one thread only,
+//! nobody waits for it, and it but guards against taking it twice.
+
+use std::ops::{Deref, DerefMut};
+
+cfg_if::cfg_if! {
+    if #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))] {
+        use std::cell::{RefCell, RefMut};
+        use std::panic::{RefUnwindSafe, UnwindSafe};
+        use std::time::Duration;
+
+        /// Whether a program can have several threads.
+        pub(crate) const THREADS: bool = false;
+
+        pub(crate) type Guard<'a, T> = RefMut<'a, T>;
+
+        #[derive(Default)]
+        pub(crate) struct Lock<T>(RefCell<T>);
+
+        // SAFETY: there is no other thread to share it with.
+        unsafe impl<T: Send> Sync for Lock<T> {}
+        // As of a `Mutex`: a panic lets go of it.
+        impl<T> UnwindSafe for Lock<T> {}
+        impl<T> RefUnwindSafe for Lock<T> {}
+
+        impl<T> Lock<T> {
+            #[inline]
+            pub(crate) fn lock(&self) -> Guard<'_, T> {
+                self.0.borrow_mut()
+            }
+
+            #[inline]
+            pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+                self.0.try_borrow_mut().ok()
+            }
+        }
+
+        /// What is lent to a thread for a while: there is none to lend it to.
+        #[derive(Default)]
+        pub(crate) struct Lent<T>(T);
+
+        impl<T: Default> Lent<T> {
+            pub(crate) fn take(&mut self) -> T {
+                std::mem::take(&mut self.0)
+            }
+
+            pub(crate) fn give(&mut self, lent: T) {
+                self.0 = lent;
+            }
+        }
+
+        impl<T> Deref for Lent<T> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+
+        impl<T> DerefMut for Lent<T> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                &mut self.0
+            }
+        }
+
+        /// Nobody waits for a turn.
+        pub(crate) struct Turn;
+
+        impl Turn {
+            pub(crate) fn new() -> Turn {
+                Turn
+            }
+
+            pub(crate) fn wait<'a, T>(
+                &self,
+                guard: Guard<'a, T>,
+                _left: Option<Duration>,
+            ) -> Guard<'a, T> {
+                guard
+            }
+
+            pub(crate) fn notify_one(&self) {}
+
+            pub(crate) fn notify_all(&self) {}
+        }
+    } else {
+        use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+        use std::time::Duration;
+
+        /// Whether a program can have several threads.
+        pub(crate) const THREADS: bool = true;
+
+        pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
+
+        /// What a thread left that panicked is as good as before.
+        #[derive(Default)]
+        pub(crate) struct Lock<T>(Mutex<T>);
+
+        impl<T> Lock<T> {
+            #[inline]
+            pub(crate) fn lock(&self) -> Guard<'_, T> {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+
+            /// `None`: another thread has it.
+            #[cfg_attr(
+                all(target_os = "linux", not(readiness_backend = "poll")),
+                allow(dead_code, reason = "where the kernel has epoll")
+            )]
+            #[inline]
+            pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+                match self.0.try_lock() {
+                    Ok(guard) => Some(guard),
+                    Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                    Err(TryLockError::WouldBlock) => None,
+                }
+            }
+        }
+
+        /// What is lent to a thread for a while; in its place is an empty one.
+        #[derive(Default)]
+        pub(crate) struct Lent<T> {
+            here: Box<T>,
+            empty: Option<Box<T>>,
+        }
+
+        impl<T: Default> Lent<T> {
+            #[inline]
+            pub(crate) fn take(&mut self) -> Box<T> {
+                std::mem::replace(&mut self.here, self.empty.take().unwrap_or_default())
+            }
+
+            #[inline]
+            pub(crate) fn give(&mut self, lent: Box<T>) {
+                self.empty = Some(std::mem::replace(&mut self.here, lent));
+            }
+        }
+
+        impl<T> Deref for Lent<T> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                &self.here
+            }
+        }
+
+        impl<T> DerefMut for Lent<T> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                &mut self.here
+            }
+        }
+
+        /// Where threads wait for one that gives something back.
+        pub(crate) struct Turn(Condvar);
+
+        impl Turn {
+            pub(crate) fn new() -> Turn {
+                Turn(Condvar::new())
+            }
+
+            /// Lets go of the lock until somebody notifies, or for the time that is left.
+            pub(crate) fn wait<'a, T>(
+                &self,
+                guard: Guard<'a, T>,
+                left: Option<Duration>,
+            ) -> Guard<'a, T> {
+                match left {
+                    None => self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => {
+                        let waited = self.0.wait_timeout(guard, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                }
+            }
+
+            pub(crate) fn notify_one(&self) {
+                self.0.notify_one();
+            }
+
+            pub(crate) fn notify_all(&self) {
+                self.0.notify_all();
+            }
+        }
+    }
+}
