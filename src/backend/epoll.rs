@@ -28,6 +28,7 @@ impl EpollFd {
         Ok(EpollFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    #[inline]
     pub(crate) fn control(
         &self,
         operation: libc::c_int,
@@ -35,9 +36,8 @@ impl EpollFd {
         events: u32,
         data: u64,
     ) -> io::Result<()> {
-        let mut event = libc::epoll_event { events, u64: data };
-        // SAFETY: the event is valid, and any number may be given as descriptor.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) }).map(drop)
+        let mut event = EpollEvent::new(EpollFlags::from_bits_retain(events), data);
+        epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event)
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
@@ -77,7 +77,7 @@ impl EpollFd {
         match (whole, until.signals) {
             // The ordinary case, apart from the others, which would make it slower.
             (Some(timeout), Signals::Resume | Signals::Report) => {
-                match self.wait_whole(events, timeout) {
+                match epoll_wait(self.0.as_raw_fd(), events, timeout) {
                     Err(error) => self.wait_again(events, error, until),
                     told => told,
                 }
@@ -106,21 +106,6 @@ impl EpollFd {
     #[cold]
     fn wait_anyhow(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
         until.run(|left| self.wait_precise(events, left, until.signals))
-    }
-
-    #[inline]
-    fn wait_whole(&self, events: &mut [EpollEvent], timeout: i32) -> io::Result<usize> {
-        let most = i32::try_from(events.len()).unwrap_or(i32::MAX);
-        // SAFETY: there is room for `most` events.
-        let ready = unsafe {
-            libc::epoll_wait(
-                self.0.as_raw_fd(),
-                events.as_mut_ptr().cast::<libc::epoll_event>(),
-                most,
-                timeout,
-            )
-        };
-        Ok(check(ready)? as usize)
     }
 
     fn wait_precise(
@@ -202,6 +187,7 @@ pub(crate) fn is_set(source: &crate::source::Held) -> bool {
     name.is_ok_and(|name| name.as_os_str() == "anon_inode:[eventpoll]")
 }
 
+#[inline]
 fn number(source: RawSource) -> RawFd {
     source.fd().unwrap_or(-1)
 }
@@ -212,5 +198,7 @@ impl AsFd for EpollFd {
     }
 }
 
+mod call;
 mod set;
+use call::{epoll_ctl, epoll_wait};
 pub(crate) use set::EpollSet;
