@@ -15,7 +15,9 @@ pub enum Mode {
     Edge,
 }
 
-/// A set of sources to read from.
+/// A set of sources to read from. The calls are inlined on all sides alike: what is
+/// measured is the peer, and not a return from here, which is dear after a system
+/// call.
 pub trait Peer {
     const NAME: &'static str;
     /// Whether it tells levels too.
@@ -52,20 +54,24 @@ impl Peer for Ours {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let read = readiness::Interest::READ;
         self.selector.register(&fd, token as u64, read, our_mode(mode)).unwrap();
     }
 
+    #[inline(always)]
     fn modify(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let read = readiness::Interest::READ;
         self.selector.modify(&fd, token as u64, read, our_mode(mode)).unwrap();
     }
 
+    #[inline(always)]
     fn delete(&mut self, fd: BorrowedFd<'_>) {
         self.selector.unregister(&fd).unwrap();
     }
 
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>, mut each: impl FnMut(usize)) -> usize {
         let told = self.selector.wait(&mut self.events, timeout).unwrap();
         for event in &self.events {
@@ -91,6 +97,7 @@ fn raw_flags(mode: Mode) -> i32 {
 }
 
 impl Raw {
+    #[inline(always)]
     fn control(&self, operation: i32, fd: BorrowedFd<'_>, flags: i32, data: u64) {
         let mut event = libc::epoll_event { events: flags as u32, u64: data };
         let (epoll, fd) = (self.epoll.as_raw_fd(), fd.as_raw_fd());
@@ -108,18 +115,22 @@ impl Peer for Raw {
         Raw { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; most] }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         self.control(libc::EPOLL_CTL_ADD, fd, raw_flags(mode), token as u64);
     }
 
+    #[inline(always)]
     fn modify(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         self.control(libc::EPOLL_CTL_MOD, fd, raw_flags(mode), token as u64);
     }
 
+    #[inline(always)]
     fn delete(&mut self, fd: BorrowedFd<'_>) {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
     }
 
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>, mut each: impl FnMut(usize)) -> usize {
         let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as i32);
         let (events, most) = (self.events.as_mut_ptr(), self.events.len() as i32);
@@ -145,20 +156,24 @@ impl Peer for Rustix {
         Rustix { epoll, events: Vec::with_capacity(most) }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let flags = epoll::EventFlags::from_bits_retain(raw_flags(mode) as u32);
         epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token as u64), flags).unwrap();
     }
 
+    #[inline(always)]
     fn modify(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let flags = epoll::EventFlags::from_bits_retain(raw_flags(mode) as u32);
         epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token as u64), flags).unwrap();
     }
 
+    #[inline(always)]
     fn delete(&mut self, fd: BorrowedFd<'_>) {
         epoll::delete(&self.epoll, fd).unwrap();
     }
 
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>, mut each: impl FnMut(usize)) -> usize {
         let timeout = timeout.map(|timeout| timeout.try_into().unwrap());
         self.events.clear();
@@ -184,20 +199,24 @@ impl Peer for Mio {
         Mio { poll: mio::Poll::new().unwrap(), events: mio::Events::with_capacity(most) }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: BorrowedFd<'_>, token: usize, _mode: Mode) {
         let (fd, read) = (fd.as_raw_fd(), mio::Interest::READABLE);
         self.poll.registry().register(&mut SourceFd(&fd), mio::Token(token), read).unwrap();
     }
 
+    #[inline(always)]
     fn modify(&mut self, fd: BorrowedFd<'_>, token: usize, _mode: Mode) {
         let (fd, read) = (fd.as_raw_fd(), mio::Interest::READABLE);
         self.poll.registry().reregister(&mut SourceFd(&fd), mio::Token(token), read).unwrap();
     }
 
+    #[inline(always)]
     fn delete(&mut self, fd: BorrowedFd<'_>) {
         self.poll.registry().deregister(&mut SourceFd(&fd.as_raw_fd())).unwrap();
     }
 
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>, mut each: impl FnMut(usize)) -> usize {
         self.poll.poll(&mut self.events, timeout).unwrap();
         let mut told = 0;
@@ -232,21 +251,25 @@ impl Peer for Polling {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let event = polling::Event::readable(token);
         // SAFETY: the benchmarks delete what they add before they close it.
         unsafe { self.poller.add_with_mode(fd.as_raw_fd(), event, polling_mode(mode)).unwrap() };
     }
 
+    #[inline(always)]
     fn modify(&mut self, fd: BorrowedFd<'_>, token: usize, mode: Mode) {
         let event = polling::Event::readable(token);
         self.poller.modify_with_mode(fd, event, polling_mode(mode)).unwrap();
     }
 
+    #[inline(always)]
     fn delete(&mut self, fd: BorrowedFd<'_>) {
         self.poller.delete(fd).unwrap();
     }
 
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>, mut each: impl FnMut(usize)) -> usize {
         self.events.clear();
         let told = self.poller.wait(&mut self.events, timeout).unwrap();
