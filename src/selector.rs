@@ -15,16 +15,18 @@ use crate::error::{named, not_registered, registered};
 use crate::flags::PollFlags;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Member, RawSource};
+use crate::source::{AsSource, Member, RawSource, Source};
 use crate::timeout::{Deadline, FOR_EVER, Instant, Signals, Until};
 use crate::timers::{TimerKey, Timers};
 
 mod cells;
 mod event;
+mod numbers;
 mod table;
 
 use cells::{Cells, Told};
 pub use event::{Event, Events};
+use numbers::Shut;
 use table::{Entry, Table};
 
 bitflags! {
@@ -229,6 +231,7 @@ impl Selector {
     /// `AlreadyExists` if it is registered, `Unsupported` if the backend lacks the
     /// mode, and the host's own, by an error that names the source: not open, or
     /// on Windows no socket.
+    #[inline(always)]
     pub fn register(
         &self,
         source: &(impl AsSource + ?Sized),
@@ -236,13 +239,14 @@ impl Selector {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.0.register(source.as_source().hold(), token, interest, mode).map(drop)
+        self.0.register(source.as_source(), token, interest, mode).map(drop)
     }
 
     /// Adds a source and owns it: the registration ends before the source does.
     ///
     /// # Errors
     /// As [`register`](Selector::register); the source is dropped then.
+    #[inline]
     pub fn register_owned<S: AsSource>(
         &self,
         source: S,
@@ -250,9 +254,11 @@ impl Selector {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<Registered<S>> {
-        let key = self.0.register(source.as_source().hold(), token, interest, mode)?;
+        let raw = source.raw_source();
+        let key = self.0.register(source.as_source(), token, interest, mode)?;
+        let inner = Arc::clone(&self.0);
         Ok(Registered {
-            registration: Registration { inner: Arc::clone(&self.0), key, process: process() },
+            registration: Registration { inner, raw, key, process: process() },
             source,
         })
     }
@@ -263,6 +269,7 @@ impl Selector {
     /// # Errors
     /// `NotFound` if it is not registered, or its number is another source's now;
     /// `Unsupported` if the backend lacks the mode.
+    #[inline(always)]
     pub fn modify(
         &self,
         source: &(impl AsSource + ?Sized),
@@ -270,16 +277,14 @@ impl Selector {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        let raw = source.raw_source();
-        let state = self.0.lock();
-        let key = state.table.find(raw).ok_or_else(|| not_registered("modify", raw))?;
-        self.0.modify(state, key, raw, token, interest, mode)
+        self.0.modify(source.raw_source(), None, token, interest, mode)
     }
 
     /// Removes a source. None of its events is reported after that.
     ///
     /// # Errors
     /// `NotFound` if it is not registered.
+    #[inline(always)]
     pub fn unregister(&self, source: &(impl AsSource + ?Sized)) -> io::Result<()> {
         self.unregister_raw(source.raw_source())
     }
@@ -288,11 +293,9 @@ impl Selector {
     ///
     /// # Errors
     /// `NotFound` if it is not registered.
+    #[inline(always)]
     pub fn unregister_raw(&self, source: RawSource) -> io::Result<()> {
-        let mut state = self.0.lock();
-        let key = state.table.find(source).ok_or_else(|| not_registered("unregister", source))?;
-        self.0.remove(&mut state, key);
-        Ok(())
+        self.0.unregister(source, None)
     }
 
     /// Starts a timer that expires once, `after` from now. Its event has this token.
@@ -360,7 +363,7 @@ impl Selector {
     /// # Errors
     /// The host's own. On WASI, `InvalidInput` if nothing could ever end the wait.
     #[doc(alias = "select")]
-    #[inline]
+    #[inline(always)]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         self.0.wait(events, Until::new(timeout, Signals::Resume))
     }
@@ -402,7 +405,25 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline(always)]
     fn register(
+        &self,
+        source: Source<'_>,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<Key> {
+        match self.register_at_once(source.raw(), token, interest, mode) {
+            Some(done) => done,
+            None => {
+                rarely();
+                self.register_locked(source.hold(), token, interest, mode)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn register_locked(
         &self,
         source: Member,
         token: u64,
@@ -412,11 +433,38 @@ impl Inner {
         let raw = source.raw();
         check_mode("register", raw, mode)?;
         let mut state = self.lock();
+        let shut = self.shut(raw);
+        let added = self.add(&mut state, shut, source, token, interest, mode);
+        self.open(&state.table, raw);
+        let (key, always) = added?;
+        if always {
+            self.tell_waiters(state)?;
+        }
+        Ok(key)
+    }
+
+    /// Whether it is always ready, too.
+    fn add(
+        &self,
+        state: &mut State,
+        shut: Shut<'_>,
+        source: Member,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<(Key, bool)> {
+        let raw = source.raw();
         let old = state.table.find(raw);
         let old_entry = old.and_then(|key| state.table.get(key));
         // What the host knows by itself, it refuses itself.
         if old_entry.is_some_and(|old| !old.known_to_host() && old.is_same_source()) {
             return Err(registered("register", raw));
+        }
+        if let Some((number, cell)) = shut.filter(|(_, cell)| !cell.is_live()) {
+            if let Some(key) = self.add_number(cell, number, token, interest, mode)? {
+                self.forget(state, old);
+                return Ok((key, false));
+            }
         }
 
         let key = state.table.reserve();
@@ -431,61 +479,131 @@ impl Inner {
         };
         let known_to_host = HostBackend::CAPS.identity && !always;
         let identity = if known_to_host { None } else { source.identity() };
-        if let Some(old) = old {
-            // It was closed. A host that knows one source from another has
-            // forgotten it, and would now delete the new one.
-            self.cells.revoke(old);
-            let stale = state.table.remove(old);
-            if let (Some(stale), false) = (stale, HostBackend::CAPS.identity) {
-                let _ = self.backend.delete(old, &stale.source);
-            }
+        self.forget(state, old);
+        if let Some((_, cell)) = shut.filter(|(_, cell)| cell.is_live()) {
+            cell.revoke(cell.generation());
         }
         let entry = Entry { source, interest, mode, identity, always };
         state.table.insert(key, entry);
-        if always {
-            self.tell_waiters(state)?;
-        }
-        Ok(key)
+        Ok((key, always))
     }
 
+    /// Ends a registration whose number is another source's now: it was closed.
+    fn forget(&self, state: &mut State, old: Option<Key>) {
+        let Some(old) = old else { return };
+        self.cells.revoke(old);
+        let stale = state.table.remove(old);
+        // A host that knows one source from another has forgotten it, and would now
+        // delete the new one.
+        if let (Some(stale), false) = (stale, HostBackend::CAPS.identity) {
+            let _ = self.backend.delete(old, &stale.source);
+        }
+    }
+
+    /// `key`: of which registration, if the source may have another one by now.
+    #[inline(always)]
     fn modify(
         &self,
-        mut state: MutexGuard<'_, State>,
-        key: Key,
-        raw: RawSource,
+        source: RawSource,
+        key: Option<Key>,
         token: u64,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        match self.modify_at_once(source, key, token, interest, mode) {
+            Some(done) => done,
+            None => {
+                rarely();
+                self.modify_locked(source, key, token, interest, mode)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn modify_locked(
+        &self,
+        raw: RawSource,
+        key: Option<Key>,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        let shut = self.shut(raw);
+        let modified =
+            match shut.and_then(|shut| self.modify_shut(shut, key, token, interest, mode)) {
+                Some(done) => done.map(|()| false),
+                None => self.change(&mut state, key, raw, token, interest, mode),
+            };
+        self.open(&state.table, raw);
+        if modified? { self.tell_waiters(state) } else { Ok(()) }
+    }
+
+    /// Whether it is always ready.
+    fn change(
+        &self,
+        state: &mut State,
+        key: Option<Key>,
+        raw: RawSource,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<bool> {
+        let gone_by = || not_registered("modify", raw);
+        let key = key.or_else(|| state.table.find(raw)).ok_or_else(gone_by)?;
         check_mode("modify", raw, mode)?;
-        let entry = state.table.get_mut(key).ok_or_else(|| not_registered("modify", raw))?;
+        let entry = state.table.get_mut(key).ok_or_else(gone_by)?;
         if !entry.known_to_host() && !entry.is_same_source() {
-            self.remove(&mut state, key);
-            return Err(not_registered("modify", raw));
+            self.remove(state, key);
+            return Err(gone_by());
         }
         (entry.interest, entry.mode) = (interest, mode);
         self.cells.publish(key, token, interest, mode);
         if entry.always {
-            return self.tell_waiters(state);
+            return Ok(true);
         }
         match self.backend.modify(key, &entry.source, interest.wants(), mode) {
             Err(error) if gone(&error) => {
-                self.remove(&mut state, key);
-                Err(not_registered("modify", raw))
+                self.remove(state, key);
+                Err(gone_by())
             }
-            modified => modified.map_err(|error| named("modify", raw, error)),
+            modified => modified.map(|()| false).map_err(|error| named("modify", raw, error)),
         }
     }
 
-    /// Ends a registration.
-    fn remove(&self, state: &mut State, key: Key) {
-        self.cells.revoke(key);
-        if let Some(entry) = state.table.remove(key) {
-            if !entry.always {
-                // It may be closed, or its number another source's: gone either way.
-                let _ = self.backend.delete(key, &entry.source);
+    #[inline(always)]
+    fn unregister(&self, source: RawSource, key: Option<Key>) -> io::Result<()> {
+        match self.unregister_at_once(source, key) {
+            Some(()) => Ok(()),
+            None => {
+                rarely();
+                self.unregister_locked(source, key)
             }
         }
+    }
+
+    #[inline(never)]
+    fn unregister_locked(&self, source: RawSource, key: Option<Key>) -> io::Result<()> {
+        let mut state = self.lock();
+        let done =
+            self.shut(source).and_then(|shut| self.unregister_shut(shut, key)).or_else(|| {
+                let key = key.or_else(|| state.table.find(source))?;
+                self.remove(&mut state, key)
+            });
+        self.open(&state.table, source);
+        done.ok_or_else(|| not_registered("unregister", source))
+    }
+
+    /// Ends a registration of the table.
+    fn remove(&self, state: &mut State, key: Key) -> Option<()> {
+        let entry = state.table.remove(key)?;
+        self.cells.revoke(key);
+        if !entry.always {
+            // It may be closed, or its number another source's: gone either way.
+            let _ = self.backend.delete(key, &entry.source);
+        }
+        self.open(&state.table, entry.source.raw());
+        Some(())
     }
 
     fn start(&self, token: u64, after: Duration, period: Option<Duration>) -> TimerId {
@@ -526,7 +644,7 @@ impl Inner {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
         let alone = self.waiter.load(Ordering::Relaxed) == this_thread();
@@ -701,7 +819,7 @@ impl Inner {
             if key == Key::WAKE {
                 continue;
             }
-            if state.table.get(key).is_none() {
+            if !self.cells.is_live(key) {
                 // Late news, or a closed source whose duplicate lives: that one
                 // comes again.
                 if state.suspects.contains(&key) || state.suspects.len() == SUSPECTS {
@@ -715,13 +833,24 @@ impl Inner {
         }
         if ghost {
             state.suspects.clear();
-            let live = state.table.live().filter(|(_, entry)| !entry.always);
-            let _ = self.backend.rebuild(live.map(|(key, entry)| {
-                let armed = self.cells.wants(key, Interest::all());
-                let wants = if armed { entry.interest.wants() } else { PollFlags::empty() };
-                (key, &entry.source, wants, entry.mode)
-            }));
+            self.rebuild(&state);
         }
+    }
+
+    /// Starts the backend anew with what is registered.
+    fn rebuild(&self, state: &State) {
+        self.shut_all();
+        let table = state.table.live().filter(|(_, entry)| !entry.always).map(|(key, entry)| {
+            let armed = self.cells.wants(key, Interest::all());
+            let interest = if armed { entry.interest } else { Interest::empty() };
+            (key, entry.source.clone(), interest, entry.mode)
+        });
+        let live: Vec<_> = table.chain(self.numbered()).collect();
+        let _ = self.backend.rebuild(
+            live.iter()
+                .map(|(key, source, interest, mode)| (*key, source, interest.wants(), *mode)),
+        );
+        self.open_all(&state.table);
     }
 
     /// Timers, and at most `room` files.
@@ -745,7 +874,9 @@ impl Inner {
             }
             if !entry.is_same_source() {
                 self.cells.revoke(key);
-                table.remove(key);
+                if let Some(entry) = table.remove(key) {
+                    self.open(table, entry.source.raw());
+                }
                 continue;
             }
             self.cells.tell(key, PollFlags::IN | PollFlags::OUT, list);
@@ -756,6 +887,11 @@ impl Inner {
         }
     }
 }
+
+/// Marks a branch that is seldom taken, where there is another one.
+#[cold]
+#[inline]
+fn rarely() {}
 
 fn check_mode(operation: &'static str, source: RawSource, mode: Mode) -> io::Result<()> {
     if Selector::supports(mode) {
@@ -776,7 +912,8 @@ fn gone(error: &io::Error) -> bool {
 impl fmt::Debug for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.lock();
-        let sources = state.table.live().map(|(_, entry)| entry.source.raw());
+        let numbered = self.0.numbered().map(|(_, source, ..)| source.raw());
+        let sources = state.table.live().map(|(_, entry)| entry.source.raw()).chain(numbered);
         f.debug_struct("Selector")
             .field("backend", &HostBackend::NAME)
             .field("sources", &sources.collect::<Vec<_>>())
@@ -858,6 +995,7 @@ pub struct Registered<S> {
 
 struct Registration {
     inner: Arc<Inner>,
+    raw: RawSource,
     key: Key,
     process: u32,
 }
@@ -868,11 +1006,8 @@ impl<S> Registered<S> {
     /// # Errors
     /// As [`Selector::modify`].
     pub fn modify(&self, token: u64, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Registration { inner, key, .. } = &self.registration;
-        let state = inner.lock();
-        let entry = state.table.get(*key).ok_or(io::ErrorKind::NotFound)?;
-        let raw = entry.source.raw();
-        inner.modify(state, *key, raw, token, interest, mode)
+        let Registration { inner, raw, key, .. } = &self.registration;
+        inner.modify(*raw, Some(*key), token, interest, mode)
     }
 
     /// Ends the registration and gives the source back.
@@ -893,7 +1028,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // In a forked child the set is the parent's too.
         if self.process == process() {
-            self.inner.remove(&mut self.inner.lock(), self.key);
+            let _ = self.inner.unregister(self.raw, Some(self.key));
         }
     }
 }

@@ -187,6 +187,9 @@ pub(crate) struct Caps {
     pub(crate) edge: bool,
     /// Tells a source from another one that got the same number.
     pub(crate) identity: bool,
+    /// Sources with smaller numbers than this it knows by them, keeps nothing by the
+    /// slot of a key, and has no lock of its own.
+    pub(crate) numbers: u32,
 }
 
 /// What became of a wait without a buffer.
@@ -234,6 +237,12 @@ pub(crate) trait Backend: Sized + Send + Sync {
     #[allow(dead_code, reason = "where the kernel has epoll")]
     fn raw(set: &Arc<Self>) -> RawSource {
         Self::as_source(set).raw()
+    }
+
+    /// The source that has a number, as of `Caps::numbers`.
+    #[inline]
+    fn numbered(_number: u32) -> Option<Member> {
+        None
     }
 
     /// Watches a source. The host's own errors: not open, added before. Nothing

@@ -4,29 +4,62 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::event::{Event, Ready};
+use super::numbers::{self, Gate, Numbers};
 use super::{Interest, Mode};
 use crate::backend::Key;
 use crate::flags::PollFlags;
 
-/// One cell a slot, in chunks that never move: the first has 64 cells, each next
-/// one twice as many as the one before.
+/// One cell a registration, in two kinds: by the slot of the table, and by the number
+/// of the source itself (see `numbers`).
 #[derive(Default)]
-pub(super) struct Cells([OnceLock<Box<[Cell]>>; 26]);
+pub(super) struct Cells {
+    slots: Chunks,
+    pub(super) numbers: Numbers,
+}
+
+/// Cells in chunks that never move: the first has 64 cells, each next one twice as
+/// many as the one before.
+#[derive(Default)]
+struct Chunks([OnceLock<Box<[Cell]>>; 26]);
 
 const FIRST: usize = 64;
 
-/// Written by whoever has the lock, read by every wait. A reader that finds the
-/// state the same before and after has what belongs together; while a registration is
-/// modified it may see the new token with the old state.
-#[derive(Default)]
-struct Cell {
+impl Chunks {
+    #[inline]
+    fn place(slot: usize) -> (usize, usize) {
+        let place = slot.saturating_add(FIRST);
+        let chunk = place.ilog2() - FIRST.ilog2();
+        (chunk as usize, place - (FIRST << chunk))
+    }
+
+    #[inline]
+    fn get(&self, slot: usize) -> Option<&Cell> {
+        let (chunk, at) = Chunks::place(slot);
+        self.0.get(chunk)?.get()?.get(at)
+    }
+
+    /// The same where there need not be one yet.
+    fn make(&self, slot: usize) -> Option<&Cell> {
+        let (chunk, at) = Chunks::place(slot);
+        let cells = self.0.get(chunk)?;
+        cells.get_or_init(|| (0..FIRST << chunk).map(|_| Cell::new()).collect()).get(at)
+    }
+}
+
+/// Written by one at a time, read by every wait. A reader that finds the state the
+/// same before and after has what belongs together; while a registration is modified
+/// it may see the new token with the old state.
+pub(super) struct Cell {
     /// Above, the generation.
     state: AtomicU64,
     token: AtomicU64,
+    /// Who may write: whoever has the lock, unless it is a number's.
+    pub(super) gate: Gate,
 }
 
 /// Below these bits the interest; above them a count of the changes, so that no
 /// state is taken for an earlier one, and the generation.
+const EDGE: u64 = 1 << 7;
 const LIVE: u64 = 1 << 8;
 /// It reports: not one-shot and reported already.
 const ARMED: u64 = 1 << 9;
@@ -34,11 +67,60 @@ const ONESHOT: u64 = 1 << 10;
 const CHANGE: u64 = 1 << 11;
 
 impl Cell {
+    pub(super) const fn new() -> Cell {
+        Cell { state: AtomicU64::new(0), token: AtomicU64::new(0), gate: Gate::new() }
+    }
+
     /// One change later, of a generation, with all else unset.
+    #[inline]
     fn changed(&self, generation: u32) -> u64 {
         let state = self.state.load(Ordering::Relaxed) as u32;
         let count = (state & !(CHANGE as u32 - 1)).wrapping_add(CHANGE as u32);
         u64::from(generation) << 32 | u64::from(count)
+    }
+
+    /// The generation that is published, or will be next.
+    #[inline]
+    pub(super) fn generation(&self) -> u32 {
+        (self.state.load(Ordering::Relaxed) >> 32) as u32
+    }
+
+    #[inline]
+    pub(super) fn is_live(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & LIVE != 0
+    }
+
+    /// What it reports, and how.
+    pub(super) fn wants(&self) -> (Interest, Mode) {
+        let state = self.state.load(Ordering::Relaxed);
+        let mode = match (state & EDGE != 0, state & ONESHOT != 0) {
+            (false, false) => Mode::Level,
+            (true, false) => Mode::Edge,
+            (false, true) => Mode::OneShot,
+            (true, true) => Mode::EdgeOneShot,
+        };
+        let reports = if state & ARMED != 0 { state as u8 } else { 0 };
+        (Interest::from_bits_truncate(reports), mode)
+    }
+
+    /// Makes a registration known. Before the backend has it: what it tells may come
+    /// at once.
+    #[inline]
+    pub(super) fn publish(&self, generation: u32, token: u64, interest: Interest, mode: Mode) {
+        let edge = if mode.is_edge() { EDGE } else { 0 };
+        let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
+        self.token.store(token, Ordering::Relaxed);
+        let state = self.changed(generation) | LIVE | ARMED | edge | oneshot;
+        self.state.store(state | u64::from(interest.bits()), Ordering::Release);
+    }
+
+    /// Ends a registration.
+    #[inline]
+    pub(super) fn revoke(&self, generation: u32) {
+        let next = generation.wrapping_add(1);
+        self.state.store(self.changed(next), Ordering::Release);
+        // What is published in this cell next is seen after that.
+        fence(Ordering::Release);
     }
 }
 
@@ -53,61 +135,47 @@ pub(super) enum Told {
 
 impl Cells {
     #[inline]
-    fn place(slot: usize) -> (usize, usize) {
-        let place = slot.saturating_add(FIRST);
-        let chunk = place.ilog2() - FIRST.ilog2();
-        (chunk as usize, place - (FIRST << chunk))
-    }
-
-    #[inline]
-    fn get(&self, slot: usize) -> Option<&Cell> {
-        let (chunk, at) = Cells::place(slot);
-        self.0.get(chunk)?.get()?.get(at)
-    }
-
-    /// Makes a registration known. Under the lock, and before the backend has it:
-    /// what it tells may come at once.
-    pub(super) fn publish(&self, key: Key, token: u64, interest: Interest, mode: Mode) {
-        let (chunk, at) = Cells::place(key.slot());
-        let Some(chunk) = self.0.get(chunk).map(|cells| {
-            cells.get_or_init(|| (0..FIRST << chunk).map(|_| Cell::default()).collect())
-        }) else {
-            return;
-        };
-        let cell = &chunk[at];
-        let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
-        cell.token.store(token, Ordering::Relaxed);
-        let state = cell.changed(key.generation()) | LIVE | ARMED | oneshot;
-        cell.state.store(state | u64::from(interest.bits()), Ordering::Release);
-    }
-
-    /// Ends a registration. Under the lock.
-    pub(super) fn revoke(&self, key: Key) {
-        if let Some(cell) = self.get(key.slot()) {
-            let next = key.generation().wrapping_add(1);
-            cell.state.store(cell.changed(next), Ordering::Release);
-            // What is published in this cell next is seen after that.
-            fence(Ordering::Release);
+    fn get(&self, key: Key) -> Option<&Cell> {
+        match numbers::number(key) {
+            Some(number) => self.numbers.get(number),
+            None => self.slots.get(key.slot()),
         }
     }
 
-    /// Whether a registration reports, and one of these. Under the lock.
+    /// As a cell's. Under the lock, as all that is not told otherwise.
+    pub(super) fn publish(&self, key: Key, token: u64, interest: Interest, mode: Mode) {
+        if let Some(cell) = self.slots.make(key.slot()) {
+            cell.publish(key.generation(), token, interest, mode);
+        }
+    }
+
+    pub(super) fn revoke(&self, key: Key) {
+        if let Some(cell) = self.get(key) {
+            cell.revoke(key.generation());
+        }
+    }
+
+    /// Whether there is this registration.
+    pub(super) fn is_live(&self, key: Key) -> bool {
+        self.get(key).is_some_and(|cell| cell.is_live() && cell.generation() == key.generation())
+    }
+
+    /// Whether a registration reports, and one of these.
     pub(super) fn wants(&self, key: Key, interest: Interest) -> bool {
-        let state = self.get(key.slot()).map_or(0, |cell| cell.state.load(Ordering::Relaxed));
-        state & ARMED != 0 && Interest::from_bits_truncate(state as u8).intersects(interest)
+        self.get(key).is_some_and(|cell| cell.wants().0.intersects(interest))
     }
 
     /// Makes a registration silent until it is published again.
     pub(super) fn disarm(&self, key: Key) {
-        if let Some(cell) = self.get(key.slot()) {
+        if let Some(cell) = self.get(key) {
             cell.state.fetch_and(!ARMED, Ordering::Relaxed);
         }
     }
 
-    /// Makes an event of what the backend found.
+    /// Makes an event of what the backend found. Without a lock.
     #[inline]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
-        let Some(cell) = self.get(key.slot()) else { return Told::Stale };
+        let Some(cell) = self.get(key) else { return Told::Stale };
         let mut state = cell.state.load(Ordering::Acquire);
         let token = loop {
             if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
@@ -148,7 +216,7 @@ mod tests {
     fn slots_have_cells_of_their_own() {
         let mut before = None;
         for slot in 0..10_000 {
-            let place = Cells::place(slot);
+            let place = Chunks::place(slot);
             assert!(place.1 < FIRST << place.0);
             assert!(before < Some(place));
             before = Some(place);

@@ -1,7 +1,7 @@
 //! epoll as the [`Backend`] of Linux and Android.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +10,7 @@ use crate::backend::unix::{Wake, check};
 use crate::backend::{AT_ONCE, Added, Backend, Caps, Key, Mode};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
-use crate::source::{Member, Source};
+use crate::source::{Held, Member, Source};
 use crate::timeout::Until;
 
 pub(crate) struct EpollSet {
@@ -20,6 +20,7 @@ pub(crate) struct EpollSet {
     rebuilt: AtomicUsize,
 }
 
+#[inline]
 fn flags(want: PollFlags, mode: Mode) -> EpollFlags {
     let mut flags = want.to_epoll();
     // Hang-ups and errors come unasked: where nothing is wanted, once and not
@@ -29,6 +30,7 @@ fn flags(want: PollFlags, mode: Mode) -> EpollFlags {
     flags
 }
 
+#[inline]
 fn bits(key: Key) -> u64 {
     u64::from(key.generation()) << 32 | key.slot() as u64
 }
@@ -37,6 +39,7 @@ fn bits(key: Key) -> u64 {
 const WAKE: EpollFlags = EpollFlags::IN.union(EpollFlags::ET);
 
 impl EpollSet {
+    #[inline]
     fn control(
         &self,
         operation: libc::c_int,
@@ -54,7 +57,7 @@ impl EpollSet {
 
 impl Backend for EpollSet {
     const NAME: &'static str = "epoll";
-    const CAPS: Caps = Caps { edge: true, identity: true };
+    const CAPS: Caps = Caps { edge: true, identity: true, numbers: 1 << 17 };
     type Buffer = Buffer;
 
     fn new() -> io::Result<EpollSet> {
@@ -68,6 +71,12 @@ impl Backend for EpollSet {
         set.epoll.as_fd().into()
     }
 
+    #[inline]
+    fn numbered(number: u32) -> Option<Member> {
+        Some(Member::Host(Held::Fd(number as RawFd)))
+    }
+
+    #[inline]
     fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
         match self.control(libc::EPOLL_CTL_ADD, source, flags(want, mode), key) {
             // A file: poll(2) would say that it is always ready.
@@ -76,10 +85,12 @@ impl Backend for EpollSet {
         }
     }
 
+    #[inline]
     fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, source, flags(want, mode), key)
     }
 
+    #[inline]
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, source, EpollFlags::empty(), key)
     }
@@ -110,6 +121,7 @@ impl Backend for EpollSet {
         })
     }
 
+    #[inline]
     fn wake(&self) -> io::Result<()> {
         self.wake.wake()
     }

@@ -1,0 +1,318 @@
+//! Registrations that take no lock but their own.
+//!
+//! A host that tells a source from another one with its number needs nothing to be
+//! remembered of a source but the number, and its cell is found by that. The cell's gate
+//! lets one thread at a time register, modify and unregister. Whatever is not that
+//! simple happens under the lock, with the gate shut: a number that the table has (of a
+//! file, or registered anew while the old registration was there), a set that is
+//! made anew, two threads at one source.
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::cells::Cell;
+use super::table::Table;
+use super::{Inner, Interest, Mode, gone};
+use crate::backend::{Added, Backend, HostBackend, Key};
+use crate::error::{named, not_registered};
+use crate::source::{Member, RawSource};
+
+/// In the slot of a key: the rest is a number.
+const NUMBERED: u32 = 1 << 31;
+
+/// The number that a key's cell is found by; `None` if it is the table's.
+#[inline]
+pub(super) fn number(key: Key) -> Option<u32> {
+    let slot = key.slot() as u32;
+    (HostBackend::CAPS.numbers > 0 && slot & NUMBERED != 0).then_some(slot & !NUMBERED)
+}
+
+/// The number of a source that may have such a cell.
+#[inline]
+pub(super) fn number_of(source: RawSource) -> Option<u32> {
+    let number = source.number();
+    let small = number < HostBackend::CAPS.numbers.into() && !matches!(source, RawSource::Set(_));
+    small.then_some(number as u32)
+}
+
+/// Their cells, in chunks that never move.
+pub(super) struct Numbers([OnceLock<Box<[Cell; CHUNK]>>; CHUNKS]);
+
+const CHUNK: usize = 512;
+const CHUNKS: usize = HostBackend::CAPS.numbers as usize / CHUNK;
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        Numbers([const { OnceLock::new() }; CHUNKS])
+    }
+}
+
+impl Numbers {
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> Option<&Cell> {
+        let cells = self.0.get(number as usize / CHUNK)?.get()?;
+        Some(&cells[number as usize % CHUNK])
+    }
+
+    /// The same where there need not be one yet.
+    fn make(&self, number: u32) -> Option<&Cell> {
+        let cells = self.0.get(number as usize / CHUNK)?;
+        let cells = cells.get_or_init(|| Box::new([const { Cell::new() }; CHUNK]));
+        Some(&cells[number as usize % CHUNK])
+    }
+
+    /// All there are, with their numbers.
+    fn iter(&self) -> impl Iterator<Item = (u32, &Cell)> {
+        let chunks = (0..).step_by(CHUNK).zip(&self.0);
+        chunks
+            .filter_map(|(first, chunk)| Some((first, chunk.get()?)))
+            .flat_map(|(first, cells)| (first..).zip(cells.iter()))
+    }
+}
+
+/// Who may write a cell.
+pub(super) struct Gate(AtomicU32);
+
+const OPEN: u32 = 0;
+/// One thread is in it, for a moment.
+const BUSY: u32 = 1;
+/// Only for who has the lock.
+const SHUT: u32 = 2;
+
+/// Leave to write a cell.
+pub(super) struct Turn<'a>(&'a Cell);
+
+impl Drop for Turn<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.gate.0.store(OPEN, Ordering::Release);
+    }
+}
+
+impl Gate {
+    pub(super) const fn new() -> Gate {
+        Gate(AtomicU32::new(OPEN))
+    }
+
+    #[inline]
+    fn enter(&self) -> bool {
+        // Seen by who shuts all gates, or sees them shut.
+        self.0.compare_exchange(OPEN, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Under the lock.
+    fn shut(&self) {
+        let mut tries = 0;
+        while let Err(BUSY) =
+            self.0.compare_exchange(OPEN, SHUT, Ordering::Acquire, Ordering::Acquire)
+        {
+            // Whoever is in it makes one system call. (A thread that is never preempted
+            // must let it run.)
+            tries += 1;
+            if tries < 100 { thread::yield_now() } else { thread::sleep(Duration::from_micros(50)) }
+        }
+    }
+
+    /// Under the lock, if it was shut.
+    fn open(&self) {
+        let _ = self.0.compare_exchange(SHUT, OPEN, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+impl Cell {
+    /// Whether it has a registration, and this one if it is told which.
+    #[inline]
+    fn has(&self, key: Option<Key>) -> bool {
+        self.is_live() && key.is_none_or(|key| key.generation() == self.generation())
+    }
+}
+
+/// Each of these answers `None` if it is not that simple.
+impl Inner {
+    #[inline(always)]
+    fn enter(&self, number: u32) -> Option<Turn<'_>> {
+        let cell = self.cells.numbers.get(number)?;
+        if cell.gate.enter() { Some(Turn(cell)) } else { None }
+    }
+
+    #[inline(always)]
+    pub(super) fn register_at_once(
+        &self,
+        source: RawSource,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> Option<io::Result<Key>> {
+        let number = number_of(source)?;
+        let turn = self.enter(number)?;
+        if turn.0.is_live() {
+            return None;
+        }
+        self.add_number(turn.0, number, token, interest, mode).transpose()
+    }
+
+    #[inline(always)]
+    pub(super) fn modify_at_once(
+        &self,
+        source: RawSource,
+        key: Option<Key>,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> Option<io::Result<()>> {
+        let number = number_of(source)?;
+        let turn = self.enter(number)?;
+        turn.0.has(key).then(|| self.modify_number(turn.0, number, token, interest, mode))
+    }
+
+    /// Whether it was registered.
+    #[inline(always)]
+    pub(super) fn unregister_at_once(&self, source: RawSource, key: Option<Key>) -> Option<()> {
+        let number = number_of(source)?;
+        let turn = self.enter(number)?;
+        turn.0.has(key).then(|| self.delete_number(turn.0, number))
+    }
+}
+
+/// With the gate of the cell shut, or in it.
+impl Inner {
+    /// `None`: it is a file. There must be no registration in the cell.
+    #[inline(always)]
+    pub(super) fn add_number(
+        &self,
+        cell: &Cell,
+        number: u32,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<Option<Key>> {
+        let Some(source) = HostBackend::numbered(number) else { return Ok(None) };
+        let key = Key::new(number | NUMBERED, cell.generation());
+        cell.publish(key.generation(), token, interest, mode);
+        match self.backend.add(key, &source, interest.wants(), mode) {
+            Ok(Added::Watched) => Ok(Some(key)),
+            Ok(Added::AlwaysReady) => {
+                cell.revoke(key.generation());
+                Ok(None)
+            }
+            Err(error) => Err(self.not_added(cell, source.raw(), error)),
+        }
+    }
+
+    #[cold]
+    fn not_added(&self, cell: &Cell, source: RawSource, error: io::Error) -> io::Error {
+        cell.revoke(cell.generation());
+        named("register", source, error)
+    }
+
+    #[inline(always)]
+    fn modify_number(
+        &self,
+        cell: &Cell,
+        number: u32,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let Some(source) = HostBackend::numbered(number) else { return Ok(()) };
+        let key = Key::new(number | NUMBERED, cell.generation());
+        cell.publish(key.generation(), token, interest, mode);
+        match self.backend.modify(key, &source, interest.wants(), mode) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_modified(cell, number, source.raw(), error)),
+        }
+    }
+
+    #[cold]
+    fn not_modified(
+        &self,
+        cell: &Cell,
+        number: u32,
+        source: RawSource,
+        error: io::Error,
+    ) -> io::Error {
+        if !gone(&error) {
+            return named("modify", source, error);
+        }
+        self.delete_number(cell, number);
+        not_registered("modify", source)
+    }
+
+    #[inline(always)]
+    fn delete_number(&self, cell: &Cell, number: u32) {
+        let Some(source) = HostBackend::numbered(number) else { return };
+        let key = Key::new(number | NUMBERED, cell.generation());
+        // It may be closed, or its number another source's: gone either way.
+        let _ = self.backend.delete(key, &source);
+        cell.revoke(key.generation());
+    }
+}
+
+/// A number, and its cell with the gate shut.
+pub(super) type Shut<'a> = Option<(u32, &'a Cell)>;
+
+/// Under the lock.
+impl Inner {
+    /// Lets nobody but the caller at the cell of a source, if it may have one.
+    pub(super) fn shut(&self, source: RawSource) -> Shut<'_> {
+        let number = number_of(source)?;
+        let cell = self.cells.numbers.make(number)?;
+        cell.gate.shut();
+        Some((number, cell))
+    }
+
+    /// Undoes it, unless the table has the number.
+    pub(super) fn open(&self, table: &Table, source: RawSource) {
+        if let Some(number) = number_of(source) {
+            if let (Some(cell), None) = (self.cells.numbers.get(number), table.find(source)) {
+                cell.gate.open();
+            }
+        }
+    }
+
+    /// `modify_at_once` of what is shut.
+    pub(super) fn modify_shut(
+        &self,
+        (number, cell): (u32, &Cell),
+        key: Option<Key>,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> Option<io::Result<()>> {
+        cell.has(key).then(|| self.modify_number(cell, number, token, interest, mode))
+    }
+
+    pub(super) fn unregister_shut(
+        &self,
+        (number, cell): (u32, &Cell),
+        key: Option<Key>,
+    ) -> Option<()> {
+        cell.has(key).then(|| self.delete_number(cell, number))
+    }
+
+    /// Shuts all there are.
+    pub(super) fn shut_all(&self) {
+        self.cells.numbers.iter().for_each(|(_, cell)| cell.gate.shut());
+    }
+
+    /// Undoes it.
+    pub(super) fn open_all(&self, table: &Table) {
+        for (number, _) in self.cells.numbers.iter() {
+            if let Some(source) = HostBackend::numbered(number) {
+                self.open(table, source.raw());
+            }
+        }
+    }
+
+    /// What is registered by number, and what it reports.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (Key, Member, Interest, Mode)> {
+        self.cells.numbers.iter().filter(|(_, cell)| cell.is_live()).filter_map(|(number, cell)| {
+            let key = Key::new(number | NUMBERED, cell.generation());
+            let (interest, mode) = cell.wants();
+            Some((key, HostBackend::numbered(number)?, interest, mode))
+        })
+    }
+}
