@@ -125,6 +125,57 @@ fn a_reused_number_is_registered_anew_and_answers_under_its_new_token_alone() {
 }
 
 #[test]
+fn a_number_is_registered_anew_time_and_again_whatever_has_it() {
+    for mode in MODES {
+        let (selector, mut events) = new();
+        let number = apart(silent().own).as_raw_fd();
+        let mut peers = Vec::new();
+        let mut last = None;
+        for (token, is_file) in (1..).zip([false, false, true, false, true, false, false, false]) {
+            // (The one before is closed by it.)
+            let source = if is_file {
+                renumber(file("again"), number)
+            } else {
+                let End { own, peer } = readable();
+                peers.push(peer);
+                renumber(own, number)
+            };
+            std::mem::forget(last.replace(source));
+            let source = last.as_ref().unwrap();
+            selector.register(source, token, Interest::READ, mode).unwrap();
+            let again = selector.register(source, 0, Interest::READ, mode).unwrap_err();
+            assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(told(&selector, &mut events, LONG), [token], "{mode:?}");
+            if token % 3 == 0 {
+                selector.modify(source, 100 + token, Interest::READ, mode).unwrap();
+                assert_eq!(told(&selector, &mut events, LONG), [100 + token], "{mode:?}");
+            }
+        }
+        let source = last.unwrap();
+        selector.unregister(&source).unwrap();
+        assert_eq!(selector.unregister(&source).unwrap_err().kind(), io::ErrorKind::NotFound);
+        sleeps(&selector, &mut events);
+    }
+}
+
+#[test]
+fn a_guard_of_a_registration_that_has_ended_ends_no_other_one() {
+    let (selector, mut events) = new();
+    let guard = selector.register_owned(readable(), 1, Interest::READ, Mode::Level).unwrap();
+    selector.unregister_raw(guard.raw_source()).unwrap();
+    // It has what the first one had.
+    let other = readable();
+    selector.register(&other, 2, Interest::READ, Mode::Level).unwrap();
+    let error = guard.modify(3, Interest::READ, Mode::Level).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(told(&selector, &mut events, LONG), [2]);
+    drop(guard);
+    assert_eq!(told(&selector, &mut events, LONG), [2]);
+    selector.modify(&other, 4, Interest::READ, Mode::Level).unwrap();
+    assert_eq!(told(&selector, &mut events, LONG), [4]);
+}
+
+#[test]
 fn a_reused_number_that_nobody_registered_is_a_stranger_to_epoll_and_the_old_one_to_poll() {
     let (selector, mut events) = new();
     let source = apart(silent().own);

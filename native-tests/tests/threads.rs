@@ -409,6 +409,79 @@ fn a_oneshot_that_another_thread_modifies_meanwhile_is_not_disarmed_by_the_event
 }
 
 #[test]
+fn threads_at_the_same_sources_take_turns() {
+    const WORKERS: u64 = 3;
+    const ROUNDS: u64 = 3_000;
+    let selector = Selector::new().unwrap();
+    let ends: Vec<_> = (0..3).map(|_| readable()).collect();
+    let stop = AtomicBool::new(false);
+    let expected = |result: std::io::Result<()>| {
+        if let Err(error) = result {
+            let kind = error.kind();
+            assert!(matches!(kind, ErrorKind::AlreadyExists | ErrorKind::NotFound), "{error}");
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut events = Events::with_capacity(2);
+            while !stop.load(Ordering::SeqCst) {
+                selector.wait(&mut events, Some(MS)).unwrap();
+                assert!(events.iter().all(|event| event.is_readable() && event.token() >> 32 < 9));
+            }
+        });
+        // Closed sources whose duplicates live: sets are made anew meanwhile.
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                let (own, _peer) = readable();
+                let duplicate = own.try_clone().unwrap();
+                let raw = duplicate.raw_source();
+                selector.register(&duplicate, 8 << 32, Interest::READ, Mode::Level).unwrap();
+                drop(duplicate);
+                let _ = selector.unregister_raw(raw);
+                thread::sleep(MS);
+            }
+        });
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let (selector, ends) = (&selector, &ends);
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        // Some of each on each, in an order of each worker's own.
+                        let pick = (round * (2 * worker + 3) + worker) % 18;
+                        let (own, token) = (&ends[pick as usize % 3].0, worker << 32 | round);
+                        expected(match pick / 3 {
+                            0..2 => selector.register(own, token, Interest::READ, Mode::Level),
+                            2..5 => selector.modify(own, token, Interest::READ, Mode::Level),
+                            _ => selector.unregister(own),
+                        });
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        stop.store(true, Ordering::SeqCst);
+        ended.into_iter().for_each(Result::unwrap);
+    });
+    // What the selector knows and what the kernel knows is the same.
+    for (token, (own, _)) in (100..).zip(&ends) {
+        expected(selector.register(own, 0, Interest::READ, Mode::Level));
+        selector.modify(own, token, Interest::READ, Mode::Level).unwrap();
+    }
+    let mut events = Events::with_capacity(8);
+    for _ in 0..5 {
+        selector.wait(&mut events, Some(LONG)).unwrap();
+    }
+    let mut told = tokens(&events);
+    told.sort_unstable();
+    assert_eq!(told, [100, 101, 102]);
+    for (own, _) in &ends {
+        selector.unregister(own).unwrap();
+        assert_eq!(selector.unregister(own).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(selector.wait(&mut events, Some(5 * MS)).unwrap(), 0);
+}
+
+#[test]
 fn an_owned_registration_ends_while_another_thread_waits() {
     let selector = Arc::new(Selector::new().unwrap());
     let waits = waiter(&selector, None);
