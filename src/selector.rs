@@ -363,7 +363,8 @@ impl Selector {
     /// # Errors
     /// The host's own. On WASI, `InvalidInput` if nothing could ever end the wait.
     #[doc(alias = "select")]
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    #[cfg_attr(target_family = "wasm", inline)]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         self.0.wait(events, Until::new(timeout, Signals::Resume))
     }
@@ -644,7 +645,8 @@ impl Inner {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    #[cfg_attr(target_family = "wasm", inline)]
     fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
         let alone = self.waiter.load(Ordering::Relaxed) == this_thread();
@@ -771,7 +773,8 @@ impl Inner {
     }
 
     /// Makes events of what the backend found.
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    #[cfg_attr(target_family = "wasm", inline)]
     fn tell(&self, events: &mut Events) -> Found {
         let Events { found, list, .. } = events;
         let mut result = Found { any: false, wake: false, odd: false };
@@ -845,10 +848,9 @@ impl Inner {
             let interest = if armed { entry.interest } else { Interest::empty() };
             (key, entry.source.clone(), interest, entry.mode)
         });
-        let live: Vec<_> = table.chain(self.numbered()).collect();
+        let live = table.chain(self.numbered());
         let _ = self.backend.rebuild(
-            live.iter()
-                .map(|(key, source, interest, mode)| (*key, source, interest.wants(), *mode)),
+            live.map(|(key, source, interest, mode)| (key, source, interest.wants(), mode)),
         );
         self.open_all(&state.table);
     }

@@ -71,7 +71,7 @@ impl EpollFd {
     }
 
     /// Fills the front of `events`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
         let whole = whole_milliseconds(until.deadline.left());
         match (whole, until.signals) {

@@ -300,10 +300,8 @@ pub(crate) trait Backend: Sized + Send + Sync {
 
     /// Starts anew with `live` alone, because the host reports what nobody can
     /// delete any more.
-    fn rebuild<'a>(
-        &self,
-        live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
-    ) -> io::Result<()>;
+    fn rebuild(&self, live: impl Iterator<Item = (Key, Member, PollFlags, Mode)>)
+    -> io::Result<()>;
 }
 
 #[cfg(unix)]

@@ -849,9 +849,9 @@ impl Backend for Scan {
     }
 
     /// Nothing is left behind in a host that keeps nothing.
-    fn rebuild<'a>(
+    fn rebuild(
         &self,
-        _live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
+        _live: impl Iterator<Item = (Key, Member, PollFlags, Mode)>,
     ) -> io::Result<()> {
         Ok(())
     }

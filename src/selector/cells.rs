@@ -173,7 +173,8 @@ impl Cells {
     }
 
     /// Makes an event of what the backend found. Without a lock.
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
         let Some(cell) = self.get(key) else { return Told::Stale };
         let mut state = cell.state.load(Ordering::Acquire);

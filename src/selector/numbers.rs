@@ -31,11 +31,13 @@ pub(super) fn number(key: Key) -> Option<u32> {
 }
 
 /// The number of a source that may have such a cell.
-#[inline]
+#[inline(always)]
 pub(super) fn number_of(source: RawSource) -> Option<u32> {
+    if HostBackend::CAPS.numbers == 0 || matches!(source, RawSource::Set(_)) {
+        return None;
+    }
     let number = source.number();
-    let small = number < HostBackend::CAPS.numbers.into() && !matches!(source, RawSource::Set(_));
-    small.then_some(number as u32)
+    (number < HostBackend::CAPS.numbers.into()).then_some(number as u32)
 }
 
 /// Their cells, in chunks that never move.
@@ -51,7 +53,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, number: u32) -> Option<&Cell> {
         let cells = self.0.get(number as usize / CHUNK)?.get()?;
         Some(&cells[number as usize % CHUNK])
@@ -257,6 +259,7 @@ pub(super) type Shut<'a> = Option<(u32, &'a Cell)>;
 /// Under the lock.
 impl Inner {
     /// Lets nobody but the caller at the cell of a source, if it may have one.
+    #[inline]
     pub(super) fn shut(&self, source: RawSource) -> Shut<'_> {
         let number = number_of(source)?;
         let cell = self.cells.numbers.make(number)?;
@@ -265,6 +268,7 @@ impl Inner {
     }
 
     /// Undoes it, unless the table has the number.
+    #[inline]
     pub(super) fn open(&self, table: &Table, source: RawSource) {
         if let Some(number) = number_of(source) {
             if let (Some(cell), None) = (self.cells.numbers.get(number), table.find(source)) {
@@ -295,11 +299,16 @@ impl Inner {
 
     /// Shuts all there are.
     pub(super) fn shut_all(&self) {
-        self.cells.numbers.iter().for_each(|(_, cell)| cell.gate.shut());
+        if CHUNKS > 0 {
+            self.cells.numbers.iter().for_each(|(_, cell)| cell.gate.shut());
+        }
     }
 
     /// Undoes it.
     pub(super) fn open_all(&self, table: &Table) {
+        if CHUNKS == 0 {
+            return;
+        }
         for (number, _) in self.cells.numbers.iter() {
             if let Some(source) = HostBackend::numbered(number) {
                 self.open(table, source.raw());

@@ -95,12 +95,10 @@ impl Backend for EpollSet {
         self.control(libc::EPOLL_CTL_DEL, source, EpollFlags::empty(), key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
         if out.found == out.events.len() || out.events.len() < most.min(AT_ONCE) {
-            // It was full, or made for a small wait: there may be more at once.
-            let room = (out.found * 2).max(AT_ONCE);
-            out.events.resize(room.min(most).max(out.found), EpollEvent::default());
+            out.grow(most);
         }
         out.found = 0;
         let room = out.events.len().min(most);
@@ -113,7 +111,7 @@ impl Backend for EpollSet {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn events(out: &Buffer) -> impl Iterator<Item = (Key, PollFlags)> {
         out.events[..out.found].iter().map(|event| {
             let data = event.data();
@@ -126,16 +124,16 @@ impl Backend for EpollSet {
         self.wake.wake()
     }
 
-    fn rebuild<'a>(
+    fn rebuild(
         &self,
-        live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
+        live: impl Iterator<Item = (Key, Member, PollFlags, Mode)>,
     ) -> io::Result<()> {
         let new = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         EpollSet::add_wake(&new, &self.wake)?;
         for (key, source, want, mode) in live {
             // One that was closed meanwhile is gone, and its number may be a
             // stranger's: the old set tells.
-            if self.modify(key, source, want, mode).is_ok() {
+            if self.modify(key, &source, want, mode).is_ok() {
                 let fd = number(source.raw());
                 let _ = new.control(libc::EPOLL_CTL_ADD, fd, flags(want, mode).bits(), bits(key));
             }
@@ -154,4 +152,13 @@ impl Backend for EpollSet {
 pub(crate) struct Buffer {
     events: Vec<EpollEvent>,
     found: usize,
+}
+
+impl Buffer {
+    /// It was full, or made for a small wait: there may be more at once.
+    #[cold]
+    fn grow(&mut self, most: usize) {
+        let room = (self.found * 2).max(AT_ONCE);
+        self.events.resize(room.min(most).max(self.found), EpollEvent::default());
+    }
 }

@@ -535,9 +535,9 @@ impl Backend for KqueueSet {
     }
 
     /// A descriptor that is closed is out of the queue: nothing is left behind.
-    fn rebuild<'a>(
+    fn rebuild(
         &self,
-        _live: impl Iterator<Item = (Key, &'a Member, PollFlags, Mode)>,
+        _live: impl Iterator<Item = (Key, Member, PollFlags, Mode)>,
     ) -> io::Result<()> {
         Ok(())
     }
