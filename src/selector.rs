@@ -254,8 +254,9 @@ impl Selector {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<Registered<S>> {
-        let raw = source.raw_source();
-        let key = self.0.register(source.as_source(), token, interest, mode)?;
+        let held = source.as_source();
+        let raw = held.raw();
+        let key = self.0.register(held, token, interest, mode)?;
         let inner = Arc::clone(&self.0);
         Ok(Registered {
             registration: Registration { inner, raw, key, process: process() },

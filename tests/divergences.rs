@@ -176,6 +176,26 @@ fn a_guard_of_a_registration_that_has_ended_ends_no_other_one() {
 }
 
 #[test]
+fn a_guard_whose_source_was_registered_anew_ends_and_modifies_nothing() {
+    let (selector, mut events) = new();
+    for _ in 0..4 {
+        let closed = apart(readable().own);
+        let number = closed.as_raw_fd();
+        selector.register(&closed, 1, Interest::READ, Mode::Level).unwrap();
+        drop(closed);
+        let End { own, peer: _peer } = readable();
+        let source = renumber(own, number);
+        let guard = selector.register_owned(source, 2, Interest::READ, Mode::Level).unwrap();
+        selector.unregister_raw(guard.raw_source()).unwrap();
+        selector.register(&*guard, 3, Interest::READ, Mode::Level).unwrap();
+        let error = guard.modify(4, Interest::READ, Mode::Level).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(told(&selector, &mut events, LONG), [3]);
+        selector.unregister(&*guard).unwrap();
+    }
+}
+
+#[test]
 fn a_reused_number_that_nobody_registered_is_a_stranger_to_epoll_and_the_old_one_to_poll() {
     let (selector, mut events) = new();
     let source = apart(silent().own);

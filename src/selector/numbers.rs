@@ -101,7 +101,6 @@ impl Gate {
 
     #[inline]
     fn enter(&self) -> bool {
-        // Seen by who shuts all gates, or sees them shut.
         self.0.compare_exchange(OPEN, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
@@ -126,9 +125,10 @@ impl Gate {
 
 impl Cell {
     /// Whether it has a registration, and this one if it is told which.
-    #[inline]
+    #[inline(always)]
     fn has(&self, key: Option<Key>) -> bool {
-        self.is_live() && key.is_none_or(|key| key.generation() == self.generation())
+        let is_own = |key| number(key).is_some() && key.generation() == self.generation();
+        self.is_live() && key.is_none_or(is_own)
     }
 }
 
