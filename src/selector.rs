@@ -10,7 +10,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use crate::backend::Mode;
-use crate::backend::{Added, Backend, HostBackend, Key, NOT_OPEN, process};
+use crate::backend::{Added, AtOnce, Backend, HostBackend, Key, NOT_OPEN, Taker, process};
 use crate::error::{named, not_registered, registered};
 use crate::flags::PollFlags;
 #[cfg(unix)]
@@ -173,6 +173,32 @@ struct Found {
     wake: bool,
     /// News of what is not registered, or not open.
     odd: bool,
+}
+
+/// Makes events of what the backend tells.
+struct Telling<'a> {
+    cells: &'a Cells,
+    list: &'a mut Vec<Event>,
+}
+
+impl Taker for Telling<'_> {
+    #[inline]
+    fn take(
+        &mut self,
+        found: impl Iterator<Item = (usize, PollFlags)>,
+        key: impl Fn(usize) -> Option<Key>,
+    ) -> bool {
+        let Telling { cells, list } = self;
+        let mut all = true;
+        found.for_each(|(slot, flags)| {
+            let told = match key(slot) {
+                Some(key) if !flags.contains(PollFlags::NVAL) => cells.tell_level(key, flags, list),
+                _ => Told::Stale,
+            };
+            all &= told == Told::Done;
+        });
+        all
+    }
 }
 
 /// With more late news than this, all of it is suspect.
@@ -655,6 +681,15 @@ impl Inner {
             return self.wait_beside(events, until, None);
         }
         // The ordinary case, apart from the others, which would make it slower.
+        let Events { list, capacity, .. } = &mut *events;
+        let cells = &self.cells;
+        let waited =
+            self.backend.wait_at_once(*capacity, until, move || Some(Telling { cells, list }))?;
+        match waited {
+            AtOnce::Told(_) if !events.list.is_empty() => return Ok(events.list.len()),
+            AtOnce::NotTried => {}
+            other => return self.wait_again(events, until, other),
+        }
         self.backend.wait(&mut events.found, events.capacity, until)?;
         let mut found = self.tell(events);
         if found.wake {
@@ -665,6 +700,23 @@ impl Inner {
             return self.wait_beside(events, until, Some(found));
         }
         Ok(events.list.len())
+    }
+
+    /// After a wait without a buffer that made no event.
+    #[cold]
+    fn wait_again(
+        &self,
+        events: &mut Events,
+        mut until: Until<'_>,
+        before: AtOnce,
+    ) -> io::Result<usize> {
+        let found = match before {
+            AtOnce::Told(told) => Some(Found { any: told > 0, wake: false, odd: false }),
+            _ => None,
+        };
+        events.list.clear();
+        until.deadline.refresh();
+        self.wait_beside(events, until, found)
     }
 
     /// A wait that may have to look beside the backend. `found`: by a first wait.

@@ -176,6 +176,17 @@ impl Cells {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
+        self.tell_if(true, key, flags, list)
+    }
+
+    /// The same of a registration that is told as often as one looks.
+    #[inline]
+    pub(super) fn tell_level(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
+        self.tell_if(false, key, flags, list)
+    }
+
+    #[inline(always)]
+    fn tell_if(&self, once: bool, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
         let Some(cell) = self.get(key) else { return Told::Stale };
         let mut state = cell.state.load(Ordering::Acquire);
         let token = loop {
@@ -196,6 +207,9 @@ impl Cells {
             return Told::Done;
         }
         if state & ONESHOT != 0 {
+            if !once {
+                return Told::Stale;
+            }
             // It changed: told by another thread; or modified, and then the host
             // tells it anew; or the cell is another registration's.
             let told = state & !ARMED;
