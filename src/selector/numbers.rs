@@ -27,7 +27,7 @@ const NUMBERED: u32 = 1 << 31;
 #[inline]
 pub(super) fn number(key: Key) -> Option<u32> {
     let slot = key.slot() as u32;
-    (HostBackend::CAPS.numbers > 0 && slot & NUMBERED != 0).then_some(slot & !NUMBERED)
+    (HostBackend::CAPS.numbers != 0 && slot & NUMBERED != 0).then_some(slot & !NUMBERED)
 }
 
 /// The number of a source that may have such a cell.
@@ -299,7 +299,7 @@ impl Inner {
 
     /// Shuts all there are.
     pub(super) fn shut_all(&self) {
-        if CHUNKS > 0 {
+        if CHUNKS != 0 {
             self.cells.numbers.iter().for_each(|(_, cell)| cell.gate.shut());
         }
     }
