@@ -55,8 +55,8 @@ fn compare(ours: &mut dyn Side, theirs: &mut dyn Side) -> Ratio {
     let mut rounds = Vec::with_capacity(MOST_ROUNDS);
     let begin = now();
     while rounds.len() < MOST_ROUNDS && (rounds.len() < LEAST_ROUNDS || now() - begin < BUDGET) {
-        // Who is first gains or loses by it: in turns, and irregularly.
-        let pair = if (rounds.len() * 7919) % 13 % 2 == 0 {
+        // Who is first gains or loses by it: as often the one as the other, and irregularly.
+        let pair = if rounds.len().count_ones() % 2 == 0 {
             let own = time(calls, ours);
             (own, time(calls, theirs))
         } else {

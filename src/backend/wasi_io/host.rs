@@ -72,7 +72,7 @@ pub(super) fn poll(handles: &[u32], ready: &mut Vec<u32>) {
     if answer.indices == room {
         // SAFETY: the host has filled it, and asked for no more than there was.
         unsafe { ready.set_len(answer.count) };
-    } else {
+    } else if answer.count > 0 {
         // SAFETY: it is from `cabi_realloc`, and ours: the Rust allocator's, with as
         // much as it holds.
         let own = unsafe { Vec::from_raw_parts(answer.indices, answer.count, answer.count) };
