@@ -106,7 +106,7 @@ cfg_if::cfg_if! {
 
             /// `None`: another thread has it.
             #[cfg_attr(
-                all(target_os = "linux", not(readiness_backend = "poll")),
+                all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")),
                 allow(dead_code, reason = "where the kernel has epoll")
             )]
             #[inline]

@@ -98,7 +98,7 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
 
 /// Whether there is anything that tells one source from another with its number.
 #[cfg_attr(
-    all(target_os = "linux", not(readiness_backend = "poll")),
+    all(any(target_os = "linux", target_os = "android"), not(readiness_backend = "poll")),
     allow(dead_code, reason = "the kernel knows")
 )]
 pub(crate) const TELLS_IDENTITY: bool = true;
