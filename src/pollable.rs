@@ -62,11 +62,6 @@ impl Pollable {
         Pollable(Arc::new(unsafe { HostPollable::from_handle(handle) }))
     }
 
-    /// Whether they are clones of one.
-    pub(crate) fn is(&self, other: &Pollable) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// What does not keep it.
     pub(crate) fn downgrade(&self) -> WeakPollable {
         WeakPollable(Arc::downgrade(&self.0))

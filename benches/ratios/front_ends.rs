@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use readiness::{Epoll, EpollEvent, EpollFlags, Poll, PollFlags, Selection, select_into};
 use readiness_bench::measure::{Ratio, paired};
 use readiness_bench::report::Report;
-use readiness_bench::sources::{chosen, eventfds, fire};
+use readiness_bench::sources::{chosen, eventfds, fire, sum_of_ready};
 use rustix::event::{FdSetElement, FdSetIter, PollFd, epoll};
 use rustix::fs::Timespec;
 
@@ -160,18 +160,8 @@ fn poll(report: &mut Report, case: &str, fds: &[OwnedFd], (_, timeout, ms): Time
     let against_raw = paired(&mut work, || {
         read_clock(timeout);
         // SAFETY: the array is ours.
-        let mut left = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as u64, ms) };
-        let mut sum = 0;
-        for entry in &raw {
-            if entry.revents != 0 {
-                sum += entry.fd as u64 + entry.revents as u64;
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-            }
-        }
-        sum
+        let ready = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as u64, ms) };
+        sum_of_ready(&raw, ready)
     });
     report.add(&format!("Poll::poll, {case}"), fds.len(), "poll", LIMIT, against_raw);
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use readiness_bench::measure::paired;
 use readiness_bench::report::Report;
-use readiness_bench::sources::{chosen, eventfds, fire};
+use readiness_bench::sources::{chosen, eventfds, fire, sum_of_ready};
 
 pub fn run() {
     let report = &mut Report::default();
@@ -57,17 +57,7 @@ fn poll(fds: &[OwnedFd]) -> impl FnMut() -> u64 + use<> {
     let mut list: Vec<_> = fds.iter().map(entry).collect();
     move || {
         // SAFETY: the array is ours.
-        let mut left = unsafe { libc::poll(list.as_mut_ptr(), list.len() as u64, -1) };
-        let mut sum = 0;
-        for entry in &list {
-            if entry.revents != 0 {
-                sum += entry.fd as u64 + entry.revents as u64;
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-            }
-        }
-        sum
+        let ready = unsafe { libc::poll(list.as_mut_ptr(), list.len() as u64, -1) };
+        sum_of_ready(&list, ready)
     }
 }

@@ -29,17 +29,12 @@ pub(crate) trait List: Default + Send + Sync {
     /// Puts a source into `slot`, which is vacant or the next new one.
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags);
 
-    /// Puts a source into each next new slot.
-    fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
-        for source in sources {
-            self.put(self.len(), &source, want);
-        }
-    }
-
     /// Has these sources and no others, in this order.
     fn refill(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
         self.truncate(0);
-        self.extend(sources, want);
+        for source in sources {
+            self.put(self.len(), &source, want);
+        }
     }
 
     /// The source in a slot; `None` if it is vacant.

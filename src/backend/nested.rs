@@ -81,6 +81,8 @@ pub(crate) trait Beside: Send + Sync {
     /// The slots of the list; the host has more while it waits.
     fn len(&self) -> usize;
     fn set_len(&mut self, len: usize);
+    /// Whether there is no set.
+    fn is_empty(&self) -> bool;
 
     fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags);
     /// Whether the slot is a set's.
@@ -272,6 +274,12 @@ impl SourceList {
     pub(crate) fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
         match &mut self.sets {
             None => self.host.wait(until),
+            Some(sets) if sets.is_empty() => {
+                // The last one was taken away: a plain list again.
+                self.own();
+                self.sets = None;
+                self.host.wait(until)
+            }
             Some(sets) => sets.wait(&mut self.host, until),
         }
     }
@@ -347,6 +355,10 @@ impl Beside for Nested {
         self.len = len;
     }
 
+    fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
     fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {
         let raw = RawSource::Set(id);
         let entry = Entry { slot, raw, set, want, found: PollFlags::empty() };
@@ -387,8 +399,7 @@ impl Beside for Nested {
     fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
         host.truncate(self.len);
         self.told.clear();
-        let waited =
-            if self.sets.is_empty() { host.wait(until) } else { self.wait_for_both(host, until) };
+        let waited = self.wait_for_both(host, until);
         self.let_go();
         self.merge(host);
         waited

@@ -54,8 +54,9 @@ impl List for PollList {
     }
 
     #[inline]
-    fn extend(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
-        let (events, new) = (events(want), self.fds.len());
+    fn refill(&mut self, sources: impl Iterator<Item = Held>, want: PollFlags) {
+        self.fds.clear();
+        let events = events(want);
         let mut bits = 0;
         // A slice of descriptors is taken in several at a time: one question for all.
         self.fds.extend(sources.map(|Held::Fd(fd)| {
@@ -63,7 +64,7 @@ impl List for PollList {
             libc::pollfd { fd, events, revents: 0 }
         }));
         if !is_ordinary(bits) {
-            self.number_from(new);
+            self.number_all();
         }
     }
 
@@ -185,10 +186,10 @@ impl PollList {
         if is_ordinary(fd) { fd } else { self.number_instead(fd) }
     }
 
-    /// As [`number`](PollList::number), of all from `new` on.
+    /// As [`number`](PollList::number), of all.
     #[cold]
-    fn number_from(&mut self, new: usize) {
-        for slot in new..self.fds.len() {
+    fn number_all(&mut self) {
+        for slot in 0..self.fds.len() {
             self.fds[slot].fd = self.number(&Held::Fd(self.fds[slot].fd));
         }
     }

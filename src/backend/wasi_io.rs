@@ -165,17 +165,6 @@ struct Slot {
     got: PollFlags,
 }
 
-impl Slot {
-    fn holds(&self, source: &Held) -> bool {
-        match (&self.source, source) {
-            (Some(Held::Fd(own)), Held::Fd(other)) => own == other,
-            (Some(Held::Pollable(own)), Held::Pollable(other)) => own.is(other),
-            (Some(Held::NetSocket(own)), Held::NetSocket(other)) => Arc::ptr_eq(own, other),
-            _ => false,
-        }
-    }
-}
-
 /// A set of slots that is read in their order.
 #[derive(Default)]
 struct Bits {
@@ -251,22 +240,6 @@ impl List for PollableList {
             Some(vacant) => *vacant = new,
             None => self.slots.push(new),
         }
-    }
-
-    /// What stays the same keeps its slot, and if all does, the array is kept.
-    fn refill(&mut self, mut sources: impl Iterator<Item = Held>, want: PollFlags) {
-        let mut same = 0;
-        let mut next = None;
-        for slot in &self.slots {
-            let Some(source) = sources.next() else { break };
-            if slot.want != want || !slot.holds(&source) {
-                next = Some(source);
-                break;
-            }
-            same += 1;
-        }
-        self.truncate(same);
-        self.extend(next.into_iter().chain(sources), want);
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {

@@ -156,7 +156,7 @@ impl OneoffList {
             if short && self.ready.len() == before && (left == 0 || left_until(end) == 0) {
                 self.ask_again();
             }
-            if self.doubled > 0 && !known::all(known::TELLS_BOTH) {
+            if self.may_hide_seconds() {
                 self.ask_second(if short { OFTEN } else { 1 });
             }
             if !self.ready.is_empty() {
@@ -218,6 +218,11 @@ impl OneoffList {
         }
     }
 
+    /// Whether second directions are asked for that the host may keep silent about.
+    fn may_hide_seconds(&self) -> bool {
+        self.doubled > 0 && !known::all(known::TELLS_BOTH)
+    }
+
     /// How long the host may wait at a stretch.
     fn turn(&self, left: u64, turn: &mut u64) -> u64 {
         if self.trusts_host(left) {
@@ -225,7 +230,7 @@ impl OneoffList {
         }
         let one = self.asked.len() == 1;
         let bad = if one { known::SLEEPS } else { known::SLEEPS | known::WAITS_FOR_ALL };
-        let doubtful = self.doubled > 0 && !known::all(known::TELLS_BOTH);
+        let doubtful = self.may_hide_seconds();
         let hidden = !one && !known::all(known::TELLS_CLOSED);
         let longest = if known::any(bad) || doubtful || hidden { SHORT } else { LONG };
         let this = (*turn).max(longest / 16).max(COARSE);
