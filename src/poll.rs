@@ -198,7 +198,7 @@ impl Poll {
         &mut self,
         until: Until<'_>,
     ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
-        self.list.wait(until)?;
+        self.list.wait(&until)?;
         let ready = self.list.ready_sources();
         Ok(Ready(ready.map(|(source, flags)| PollEvent { source, flags })))
     }

@@ -220,8 +220,9 @@ impl Selection {
         read: impl IntoIterator<Item = &'a T>,
         write: impl IntoIterator<Item = &'a T>,
         except: impl IntoIterator<Item = &'a T>,
-        until: Until<'_>,
+        mut until: Until<'_>,
     ) -> io::Result<()> {
+        let until = &mut until;
         let (read, write, except) = (read.into_iter(), write.into_iter(), except.into_iter());
         for found in &mut self.found {
             found.clear();
@@ -250,7 +251,7 @@ impl Selection {
         &mut self,
         which: usize,
         sources: impl Iterator<Item = &'a T>,
-        until: Until<'_>,
+        until: &mut Until<'_>,
     ) -> io::Result<()> {
         self.stale = true;
         self.list.refill(sources.map(AsSource::as_source), WANTS[which].0);
@@ -361,7 +362,7 @@ impl Selection {
         self.ends[which..].fill(self.known.len());
     }
 
-    fn wait_for_known(&mut self, until: Until<'_>) -> io::Result<()> {
+    fn wait_for_known(&mut self, until: &mut Until<'_>) -> io::Result<()> {
         match self.only {
             Some(which) => self.wait_for_one(which, until),
             None => self.wait_for_several(until),
@@ -370,7 +371,7 @@ impl Selection {
 
     /// A list whose positions are the slots.
     #[inline]
-    fn wait_for_one(&mut self, which: usize, mut until: Until<'_>) -> io::Result<()> {
+    fn wait_for_one(&mut self, which: usize, until: &mut Until<'_>) -> io::Result<()> {
         let take = WANTS[which].1;
         loop {
             let ready = self.list.wait(until)?;
@@ -385,7 +386,7 @@ impl Selection {
         }
     }
 
-    fn wait_for_several(&mut self, mut until: Until<'_>) -> io::Result<()> {
+    fn wait_for_several(&mut self, until: &mut Until<'_>) -> io::Result<()> {
         loop {
             if self.list.wait(until)? == 0 {
                 return Ok(());

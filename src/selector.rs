@@ -191,11 +191,9 @@ impl Taker for Telling<'_> {
         let Telling { cells, list } = self;
         let mut all = true;
         found.for_each(|(slot, flags)| {
-            let told = match key(slot) {
-                Some(key) if !flags.contains(PollFlags::NVAL) => cells.tell_level(key, flags, list),
-                _ => Told::Stale,
-            };
-            all &= told == Told::Done;
+            let key = key(slot);
+            let plain = key.is_some_and(|key| cells.tell_plain(key, flags, list));
+            all &= plain || cells.tell_level(key, flags, list);
         });
         all
     }
@@ -684,7 +682,7 @@ impl Inner {
         let Events { list, capacity, .. } = &mut *events;
         let cells = &self.cells;
         let waited =
-            self.backend.wait_at_once(*capacity, until, move || Some(Telling { cells, list }))?;
+            self.backend.wait_at_once(*capacity, &until, move || Some(Telling { cells, list }))?;
         match waited {
             AtOnce::Told(_) if !events.list.is_empty() => return Ok(events.list.len()),
             AtOnce::NotTried => {}

@@ -114,7 +114,7 @@ impl KqueueFd {
         let mut list = PollList::default();
         list.put(0, &Held::Fd(self.fd.as_raw_fd()), PollFlags::IN);
         // Once by all means: a signal that is pending is to be let through.
-        while found == 0 && list.wait(until)? > 0 {
+        while found == 0 && list.wait(&until)? > 0 {
             found = self.kevent(&[], events, Some(Duration::ZERO))?;
             until.deadline.refresh();
         }

@@ -60,7 +60,7 @@ pub(crate) trait List: Default + Send + Sync {
     /// Waits until something is ready or `until` ends it, and says how many slots
     /// are ready. May be late by the host's clock and never early with nothing.
     /// A descriptor that is not open is ready with `NVAL`.
-    fn wait(&mut self, until: Until<'_>) -> io::Result<usize>;
+    fn wait(&mut self, until: &Until<'_>) -> io::Result<usize>;
 
     /// The slots that the last wait found ready, in order of slots. Every flag
     /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
@@ -280,7 +280,7 @@ pub(crate) trait Backend: Sized + Send + Sync {
     fn wait_at_once<T: Taker>(
         &self,
         _most: usize,
-        _until: Until<'_>,
+        _until: &Until<'_>,
         _begin: impl FnOnce() -> Option<T>,
     ) -> io::Result<AtOnce> {
         Ok(AtOnce::NotTried)

@@ -92,7 +92,7 @@ pub(crate) trait Beside: Send + Sync {
     fn source(&self, slot: usize) -> Option<RawSource>;
     fn compact(&mut self, host: &mut HostList, moved: &mut dyn FnMut(usize, usize));
 
-    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize>;
+    fn wait(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize>;
     /// What the last wait found ready, by slots.
     fn told(&self) -> &[(usize, RawSource, PollFlags)];
     /// Is read instead of the host's list, of which `told` has all.
@@ -271,16 +271,20 @@ impl SourceList {
 
     /// As [`List::wait`].
     #[inline]
-    pub(crate) fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+    pub(crate) fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
+        if self.sets.is_none() { self.host.wait(until) } else { self.wait_with_sets(until) }
+    }
+
+    #[cold]
+    fn wait_with_sets(&mut self, until: &Until<'_>) -> io::Result<usize> {
         match &mut self.sets {
-            None => self.host.wait(until),
-            Some(sets) if sets.is_empty() => {
+            Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, until),
+            _ => {
                 // The last one was taken away: a plain list again.
                 self.own();
                 self.sets = None;
                 self.host.wait(until)
             }
-            Some(sets) => sets.wait(&mut self.host, until),
         }
     }
 
@@ -290,6 +294,12 @@ impl SourceList {
         let told = self.sets.as_ref().map(|sets| sets.told().iter());
         let merged = told.map(|told| told.map(|&(slot, _, flags)| (slot, flags)));
         Ready { host: self.unmerged().ready(), merged }
+    }
+
+    /// The host's list, if it is all that there is.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<&HostList> {
+        if self.sets.is_none() { Some(&self.host) } else { None }
     }
 
     /// As [`List::collect`].
@@ -396,7 +406,7 @@ impl Beside for Nested {
         }
     }
 
-    fn wait(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize> {
         host.truncate(self.len);
         self.told.clear();
         let waited = self.wait_for_both(host, until);
@@ -429,12 +439,12 @@ impl Nested {
         told.extend(sets.map(|set| (set.slot, set.raw, set.found)));
     }
 
-    fn wait_for_both(&mut self, host: &mut HostList, until: Until<'_>) -> io::Result<usize> {
+    fn wait_for_both(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize> {
         let wake = match &self.wake {
             Some(wake) => Arc::clone(wake),
             None => Arc::clone(self.wake.insert(Arc::new(Wake::new()?))),
         };
-        let mut until = until;
+        let mut until = *until;
         loop {
             // From here on a change of a set wakes us.
             let mut watch = Watch { wake: &wake, observed: &mut self.observed, new: false };
@@ -469,7 +479,7 @@ impl Nested {
                 }
             }
 
-            host.wait(Until { deadline, signals: until.signals })?;
+            host.wait(&Until { deadline, signals: until.signals })?;
             let mut woken = false;
             for (slot, _) in host.ready() {
                 if slot < self.len {

@@ -104,7 +104,7 @@ impl List for PollList {
     }
 
     #[inline]
-    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
         self.ready = 0;
         let whole = whole_milliseconds(until.deadline.left());
         self.ready = match (whole, until.signals) {
@@ -112,10 +112,10 @@ impl List for PollList {
             (Some(timeout), Signals::Resume | Signals::Report) => {
                 match poll_whole(&mut self.fds, timeout) {
                     Ok(ready) => ready,
-                    Err(error) => self.wait_again(error, until)?,
+                    Err(error) => self.wait_again(error, *until)?,
                 }
             }
-            _ => self.wait_anyhow(until)?,
+            _ => self.wait_anyhow(*until)?,
         };
         Ok(self.ready)
     }

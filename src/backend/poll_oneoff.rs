@@ -95,7 +95,7 @@ pub(crate) struct OneoffList {
     doubled: u32,
     /// Standard input is asked for something to read.
     stdin: bool,
-    /// What has to be known of the host for that.
+    /// What has to be known of the host for that, with nothing to be looked at before.
     needs: Needs,
     /// What is asked of a host that needs to be asked twice.
     scratch: Vec<Subscription>,
@@ -228,7 +228,7 @@ impl List for OneoffList {
     }
 
     #[inline]
-    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
         let left = clock::nanos(until.deadline.left());
         let mut said = None;
         if let Some(time) = self.without_care(left) {
@@ -240,7 +240,7 @@ impl List for OneoffList {
                 said = Some(answer);
             }
         }
-        self.wait_warily(until, said).inspect_err(|_| self.events.clear())
+        self.wait_warily(until, said)
     }
 
     #[inline]
@@ -419,9 +419,18 @@ impl OneoffList {
         if left == FOR_EVER {
             return host::poll(&self.asked, &mut self.events);
         }
-        self.asked.push(host::clock(left));
-        let answer = host::poll(&self.asked, &mut self.events);
-        self.asked.pop();
+        self.ask_in_time(left)
+    }
+
+    #[inline]
+    fn ask_in_time(&mut self, left: u64) -> Result<(), Errno> {
+        let OneoffList { asked, events, .. } = self;
+        asked.push(host::clock(left));
+        let answer = host::poll(asked, events);
+        asked.pop();
+        if events.last().is_some_and(|event| event.userdata == host::CLOCK) {
+            events.pop();
+        }
         answer
     }
 
@@ -430,14 +439,7 @@ impl OneoffList {
     #[inline]
     fn is_in_order(&mut self) -> bool {
         let OneoffList { events, asked, .. } = self;
-        if events.last().is_some_and(|event| event.userdata == host::CLOCK) {
-            events.pop();
-        }
-        let doubtful = events.len() >= asked.len() && !known::tells_some(asked.len());
-        if doubtful && events.iter().any(|event| event.fd_readwrite.nbytes == 0) {
-            return false;
-        }
-        let mut last = 0;
+        let (mut last, mut is_empty) = (0, false);
         for event in events.iter() {
             // Errors and hang-ups; both directions of one, out of order, of several slots.
             if event.error != wasi::ERRNO_SUCCESS
@@ -446,7 +448,11 @@ impl OneoffList {
             {
                 return false;
             }
+            is_empty |= event.fd_readwrite.nbytes == 0;
             last = event.userdata;
+        }
+        if is_empty && events.len() >= asked.len() && !known::tells_some(asked.len()) {
+            return false;
         }
         last > 0 && (!self.stdin || self.stdin_is_settled())
     }

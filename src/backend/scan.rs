@@ -285,7 +285,11 @@ impl State {
         let State { list, heads, cursor, .. } = self;
         let key = |at: usize| heads.get(at).map(|head| head.key(at));
         if ready <= most {
-            return to.take(list.ready(), key);
+            // The ordinary case.
+            if let Some(host) = list.plain() {
+                return to.take(host.ready(), key);
+            }
+            *cursor = 0;
         }
         tell_some(list, cursor, most, key, to)
     }
@@ -368,7 +372,7 @@ impl State {
     }
 }
 
-/// Tells what is too much for the buffer: begins after what was told last.
+/// Tells what may be too much for the buffer: begins after what was told last.
 #[cold]
 fn tell_some(
     list: &SourceList,
@@ -499,7 +503,7 @@ impl Scan {
         &'a self,
         mut state: Guard<'a, State>,
         look: Look,
-        until: Until<'_>,
+        until: &Until<'_>,
     ) -> (Guard<'a, State>, io::Result<usize>, bool) {
         if look == Look::Narrow {
             state.narrow();
@@ -587,7 +591,7 @@ impl Scan {
     pub(crate) fn peek_count(&self) -> io::Result<usize> {
         let until = Until::NOW;
         let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
-        let (mut state, waited, _) = self.wait_host(state, Look::Whole, until);
+        let (mut state, waited, _) = self.wait_host(state, Look::Whole, &until);
         state.see();
         let mut found = 0;
         let mut closed = Vec::new();
@@ -736,7 +740,7 @@ impl Backend for Scan {
         mut until: Until<'_>,
     ) -> io::Result<()> {
         out.clear();
-        match self.wait_at_once(most, until, || Some(Keeping { out }))? {
+        match self.wait_at_once(most, &until, || Some(Keeping { out }))? {
             AtOnce::Told(_) => return Ok(()),
             AtOnce::Failed => until.deadline.refresh(),
             AtOnce::NotTried => {}
@@ -773,7 +777,7 @@ impl Backend for Scan {
                 },
             };
             let until = Until { deadline: this, signals: until.signals };
-            let (mut state, waited, _) = self.wait_host(state, look, until);
+            let (mut state, waited, _) = self.wait_host(state, look, &until);
 
             state.woken |= woken;
             let mut next = Look::Whole;
@@ -817,7 +821,7 @@ impl Backend for Scan {
     fn wait_at_once<T: Taker>(
         &self,
         most: usize,
-        until: Until<'_>,
+        until: &Until<'_>,
         begin: impl FnOnce() -> Option<T>,
     ) -> io::Result<AtOnce> {
         let state = self.lock();

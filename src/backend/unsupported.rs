@@ -65,7 +65,7 @@ impl List for NoList {
     }
     fn truncate(&mut self, _slots: usize) {}
     fn compact(&mut self, _moved: impl FnMut(usize, usize)) {}
-    fn wait(&mut self, _until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, _until: &Until<'_>) -> io::Result<usize> {
         unsupported()
     }
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {

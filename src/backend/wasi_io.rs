@@ -284,7 +284,7 @@ impl List for PollableList {
         });
     }
 
-    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
         if self.stale {
             self.keep();
         }
@@ -601,7 +601,7 @@ mod tests {
 
     fn wait(list: &mut PollableList, deadline: Deadline) -> (usize, u32) {
         let before = CALLS.load(Ordering::Relaxed);
-        let ready = list.wait(Until { deadline, signals: Signals::Resume }).unwrap();
+        let ready = list.wait(&Until { deadline, signals: Signals::Resume }).unwrap();
         (ready, CALLS.load(Ordering::Relaxed) - before)
     }
 
@@ -676,7 +676,7 @@ mod tests {
         let mut list = PollableList::default();
         assert_eq!(wait(&mut list, Deadline::NOW), (0, 0));
         let never = Until { deadline: Deadline::NEVER, signals: Signals::Resume };
-        assert_eq!(list.wait(never).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(list.wait(&never).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

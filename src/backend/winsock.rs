@@ -264,7 +264,7 @@ impl List for WinsockList {
         });
     }
 
-    fn wait(&mut self, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
         start_up()?;
         let mut deadline = until.deadline;
         self.forget();

@@ -201,7 +201,7 @@ impl EmulatedEpoll {
         }
         // The ordinary case, apart from the others, which would make it slower.
         let (most, room) = (events.len(), events.iter_mut());
-        let waited = self.set.wait_at_once(most, until, || {
+        let waited = self.set.wait_at_once(most, &until, || {
             // Who has the table may wait for the set: not the other way round.
             let mut table = self.table.try_lock()?;
             table.next_round();

@@ -7,6 +7,7 @@ use super::event::{Event, Ready};
 use super::numbers::{self, Gate, Numbers};
 use super::{Interest, Mode};
 use crate::backend::Key;
+use crate::backend::lock::THREADS;
 use crate::flags::PollFlags;
 
 /// One cell a registration, in two kinds: by the slot of the table, and by the number
@@ -69,6 +70,24 @@ const CHANGE: u64 = 1 << 11;
 impl Cell {
     pub(super) const fn new() -> Cell {
         Cell { state: AtomicU64::new(0), token: AtomicU64::new(0), gate: Gate::new() }
+    }
+
+    /// The state, and the token that belongs to it.
+    #[inline(always)]
+    fn read(&self) -> (u64, u64) {
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            let token = self.token.load(Ordering::Relaxed);
+            if !THREADS {
+                return (state, token);
+            }
+            fence(Ordering::Acquire);
+            let after = self.state.load(Ordering::Acquire);
+            if after == state {
+                return (state, token);
+            }
+            state = after;
+        }
     }
 
     /// One change later, of a generation, with all else unset.
@@ -179,28 +198,41 @@ impl Cells {
         self.tell_if(true, key, flags, list)
     }
 
-    /// The same of a registration that is told as often as one looks.
+    /// Makes an event of news of a registration that is told as often as one looks, where
+    /// the backend tells of no registration that has ended. Whether it is no more than
+    /// that.
     #[inline]
-    pub(super) fn tell_level(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
-        self.tell_if(false, key, flags, list)
+    pub(super) fn tell_plain(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
+        let Some(cell) = self.get(key).filter(|_| Ready::is_plain(flags)) else { return false };
+        let (state, token) = cell.read();
+        let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
+        let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
+        if plain && (!THREADS || (state >> 32) as u32 == key.generation()) {
+            list.push(Event::source(token, ready));
+            return true;
+        }
+        false
+    }
+
+    /// The same of other news. `false`: there is more to it.
+    #[cold]
+    pub(super) fn tell_level(
+        &self,
+        key: Option<Key>,
+        flags: PollFlags,
+        list: &mut Vec<Event>,
+    ) -> bool {
+        let key = key.filter(|_| !flags.contains(PollFlags::NVAL));
+        key.is_some_and(|key| self.tell_if(false, key, flags, list) == Told::Done)
     }
 
     #[inline(always)]
     fn tell_if(&self, once: bool, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
         let Some(cell) = self.get(key) else { return Told::Stale };
-        let mut state = cell.state.load(Ordering::Acquire);
-        let token = loop {
-            if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
-                return Told::Stale;
-            }
-            let token = cell.token.load(Ordering::Relaxed);
-            fence(Ordering::Acquire);
-            let after = cell.state.load(Ordering::Acquire);
-            if after == state {
-                break token;
-            }
-            state = after;
-        };
+        let (state, token) = cell.read();
+        if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
+            return Told::Stale;
+        }
         let interest = Interest::from_bits_truncate(state as u8);
         let ready = Ready::of(flags, interest);
         if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {

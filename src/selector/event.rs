@@ -21,15 +21,22 @@ bitflags! {
 }
 
 impl Ready {
+    /// Whether it is what is told most.
+    #[inline]
+    pub(super) fn is_plain(flags: PollFlags) -> bool {
+        (PollFlags::IN | PollFlags::OUT).contains(flags)
+    }
+
     /// The table in the documentation of `Selector`.
     #[inline]
     pub(super) fn of(flags: PollFlags, interest: Interest) -> Ready {
         // What is told most, by less. (The first bits are the same.)
-        if (PollFlags::IN | PollFlags::OUT).contains(flags) {
-            let mut ready = Ready::empty();
-            ready.set(Ready::READABLE, flags.contains(PollFlags::IN));
-            ready.set(Ready::WRITABLE, flags.contains(PollFlags::OUT));
-            return ready & Ready::from_bits_retain(interest.bits());
+        if Ready::is_plain(flags) {
+            let bits = flags.bits();
+            let readable = (bits / PollFlags::IN.bits()) & 1;
+            let writable = (bits / PollFlags::OUT.bits()) & 1;
+            let ready = (readable | (writable << 1)) as u8;
+            return Ready::from_bits_retain(ready & interest.bits());
         }
         Ready::of_odd(flags, interest)
     }

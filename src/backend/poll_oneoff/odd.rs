@@ -57,8 +57,7 @@ fn shortest() -> u64 {
     if known::all(known::TELLS_AT_ONCE) { 0 } else { COARSE }
 }
 
-/// What has to be [`known`] of the host, so that it can be asked for all at once, with
-/// nothing to be looked at before.
+/// What has to be [`known`] of the host, so that it can be asked for all at once.
 #[derive(Clone, Copy)]
 pub(super) struct Needs {
     /// In any case; a host of which more is not known is asked what is ready now.
@@ -68,6 +67,17 @@ pub(super) struct Needs {
     ever: u16,
 }
 
+impl Needs {
+    #[inline]
+    fn of(self, left: u64) -> u16 {
+        match left {
+            0 => self.now,
+            FOR_EVER => self.ever,
+            _ => self.clock,
+        }
+    }
+}
+
 impl Default for Needs {
     fn default() -> Needs {
         Needs { now: known::NEVER, clock: known::NEVER, ever: known::NEVER }
@@ -75,25 +85,21 @@ impl Default for Needs {
 }
 
 impl OneoffList {
-    /// What is asked has changed.
-    pub(super) fn weigh(&mut self) {
-        let both = if self.doubled > 0 { known::TELLS_BOTH } else { 0 };
-        let now = both | known::TELLS_AT_ONCE;
+    /// What is needed for what is asked, and `more`.
+    fn needs(&self, more: u16) -> Needs {
+        let more = if self.doubled > 0 { more | known::TELLS_BOTH } else { more };
+        let any = more | known::WAKES_FOR_ANY;
         let (clock, ever) = match self.asked.len() {
-            1 => (both | known::WAKES_FOR_ONE, both),
-            _ => (both | known::WAKES_FOR_ANY, both | known::WAKES_FOR_ANY),
+            1 => (more | known::WAKES_FOR_ONE, more),
+            _ => (any, any),
         };
-        self.needs = Needs { now, clock, ever };
+        Needs { now: more | known::TELLS_AT_ONCE, clock, ever }
     }
 
-    /// Whether the host can be asked everything at once, for this time.
-    #[inline]
-    fn trusts_host(&self, left: u64) -> bool {
-        known::all(match left {
-            0 => self.needs.now,
-            FOR_EVER => self.needs.ever,
-            _ => self.needs.clock,
-        })
+    /// What is asked, or has to be looked at before, has changed.
+    pub(super) fn weigh(&mut self) {
+        let careless = !self.asked.is_empty() && self.looked.is_empty();
+        self.needs = if careless { self.needs(known::TELLS_CLOSED) } else { Needs::default() };
     }
 
     /// For how long the host can be asked everything at once, with nothing to be looked
@@ -101,9 +107,7 @@ impl OneoffList {
     /// now.
     #[inline]
     pub(super) fn without_care(&self, left: u64) -> Option<u64> {
-        if self.asked.is_empty() || !self.looked.is_empty() || !known::all(known::TELLS_CLOSED) {
-            None
-        } else if self.trusts_host(left) {
+        if known::all(self.needs.of(left)) {
             Some(left)
         } else {
             known::all(self.needs.now).then_some(0)
@@ -115,9 +119,23 @@ impl OneoffList {
     #[cold]
     pub(super) fn wait_warily(
         &mut self,
-        until: Until<'_>,
-        mut answer: Option<Result<(), Errno>>,
+        until: &Until<'_>,
+        answer: Option<Result<(), Errno>>,
     ) -> io::Result<usize> {
+        let waited = self.wait_in_turns(until, answer);
+        self.weigh();
+        if waited.is_err() {
+            self.ready.clear();
+        }
+        self.sum_up();
+        waited.map(|()| self.events.len())
+    }
+
+    fn wait_in_turns(
+        &mut self,
+        until: &Until<'_>,
+        mut answer: Option<Result<(), Errno>>,
+    ) -> io::Result<()> {
         self.ready.clear();
         self.look();
         self.beware();
@@ -129,7 +147,6 @@ impl OneoffList {
         };
         let mut turn = 0;
         while !self.asked.is_empty() {
-            self.weigh();
             let asked = self.asked.len();
             let before = self.ready.len();
             if before > 0 {
@@ -173,9 +190,7 @@ impl OneoffList {
         if self.ready.is_empty() {
             self.sleep(left, end)?;
         }
-        self.weigh();
-        self.sum_up();
-        Ok(self.events.len())
+        Ok(())
     }
 
     /// Before a wait: a host that does not tell of a bad descriptor must not get one.
@@ -210,7 +225,7 @@ impl OneoffList {
             return;
         }
         known::learn(known::TRIED_AT_ONCE);
-        let told = self.ask(0).is_ok();
+        let told = self.ask_apart(0).is_ok();
         let tells =
             |event: &Event| event.error == wasi::ERRNO_SUCCESS && self.is_about(event).is_some();
         if told && self.events.iter().any(tells) {
@@ -225,7 +240,7 @@ impl OneoffList {
 
     /// How long the host may wait at a stretch.
     fn turn(&self, left: u64, turn: &mut u64) -> u64 {
-        if self.trusts_host(left) {
+        if known::all(self.needs(0).of(left)) {
             return left;
         }
         let one = self.asked.len() == 1;
@@ -238,6 +253,12 @@ impl OneoffList {
         left.max(shortest()).min(this)
     }
 
+    /// As [`ask`](OneoffList::ask), which is part of the ordinary wait.
+    #[inline(never)]
+    fn ask_apart(&mut self, left: u64) -> Result<(), Errno> {
+        self.ask(left)
+    }
+
     /// Asks for one turn, takes in what is told, and learns from it.
     fn ask_for_a_turn(&mut self, left: u64, turn: &mut u64) -> Result<(), Errno> {
         let asked = self.asked.len();
@@ -245,7 +266,7 @@ impl OneoffList {
         // Less tells nothing.
         let measured = (COARSE..FOR_EVER).contains(&this);
         let begin = if measured { now() } else { 0 };
-        self.ask(this)?;
+        self.ask_apart(this)?;
         // By the time that it took, not by the clock's event.
         let took = if measured { now().saturating_sub(begin) } else { 0 };
         let second = |event: &Event| {
