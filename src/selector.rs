@@ -191,9 +191,8 @@ impl Taker for Telling<'_> {
         let Telling { cells, list } = self;
         let mut all = true;
         found.for_each(|(slot, flags)| {
-            let key = key(slot);
-            let plain = key.is_some_and(|key| cells.tell_plain(key, flags, list));
-            all &= plain || cells.tell_level(key, flags, list);
+            let key = || key(slot);
+            all &= cells.tell_plain(slot, key, flags, list) || cells.tell_level(key(), flags, list);
         });
         all
     }

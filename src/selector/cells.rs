@@ -198,16 +198,24 @@ impl Cells {
         self.tell_if(true, key, flags, list)
     }
 
-    /// Makes an event of news of a registration that is told as often as one looks, where
-    /// the backend tells of no registration that has ended. Whether it is no more than
-    /// that.
+    /// Makes an event of news of a registration that is told as often as one looks.
+    /// Whether it is no more than that. `key`: the registration that the backend meant; with
+    /// one thread only it is the one in this slot.
     #[inline]
-    pub(super) fn tell_plain(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
-        let Some(cell) = self.get(key).filter(|_| Ready::is_plain(flags)) else { return false };
+    pub(super) fn tell_plain(
+        &self,
+        slot: usize,
+        key: impl Fn() -> Option<Key>,
+        flags: PollFlags,
+        list: &mut Vec<Event>,
+    ) -> bool {
+        let cell = self.slots.get(slot).filter(|_| Ready::is_plain(flags));
+        let Some(cell) = cell else { return false };
         let (state, token) = cell.read();
         let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
         let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
-        if plain && (!THREADS || (state >> 32) as u32 == key.generation()) {
+        let meant = |key: Key| (state >> 32) as u32 == key.generation();
+        if plain && (!THREADS || key().is_some_and(meant)) {
             list.push(Event::source(token, ready));
             return true;
         }
