@@ -90,6 +90,19 @@ impl Cell {
         }
     }
 
+    /// The event that news make which are nothing but plain, of a registration that was
+    /// `meant`.
+    #[inline(always)]
+    fn plain_event(&self, flags: PollFlags, meant: impl Fn(u32) -> bool) -> Option<Event> {
+        if !Ready::is_plain(flags) {
+            return None;
+        }
+        let (state, token) = self.read();
+        let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
+        let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
+        (plain && meant((state >> 32) as u32)).then(|| Event::source(token, ready))
+    }
+
     /// One change later, of a generation, with all else unset.
     #[inline]
     fn changed(&self, generation: u32) -> u64 {
@@ -195,7 +208,14 @@ impl Cells {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
-        self.tell_if(true, key, flags, list)
+        let meant = |generation| generation == key.generation();
+        match self.get(key).and_then(|cell| cell.plain_event(flags, meant)) {
+            Some(event) => {
+                list.push(event);
+                Told::Done
+            }
+            None => self.tell_anyhow(true, key, flags, list),
+        }
     }
 
     /// Makes an event of news of a registration that is told as often as one looks.
@@ -209,17 +229,10 @@ impl Cells {
         flags: PollFlags,
         list: &mut Vec<Event>,
     ) -> bool {
-        let cell = self.slots.get(slot).filter(|_| Ready::is_plain(flags));
-        let Some(cell) = cell else { return false };
-        let (state, token) = cell.read();
-        let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
-        let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
-        let meant = |key: Key| (state >> 32) as u32 == key.generation();
-        if plain && (!THREADS || key().is_some_and(meant)) {
-            list.push(Event::source(token, ready));
-            return true;
-        }
-        false
+        let meant =
+            |generation| !THREADS || key().is_some_and(|key| key.generation() == generation);
+        let event = self.slots.get(slot).and_then(|cell| cell.plain_event(flags, meant));
+        event.map(|event| list.push(event)).is_some()
     }
 
     /// The same of other news. `false`: there is more to it.
@@ -231,11 +244,12 @@ impl Cells {
         list: &mut Vec<Event>,
     ) -> bool {
         let key = key.filter(|_| !flags.contains(PollFlags::NVAL));
-        key.is_some_and(|key| self.tell_if(false, key, flags, list) == Told::Done)
+        key.is_some_and(|key| self.tell_anyhow(false, key, flags, list) == Told::Done)
     }
 
-    #[inline(always)]
-    fn tell_if(&self, once: bool, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
+    /// `once`: the backend tells of one-shots.
+    #[inline(never)]
+    fn tell_anyhow(&self, once: bool, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
         let Some(cell) = self.get(key) else { return Told::Stale };
         let (state, token) = cell.read();
         if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
