@@ -227,7 +227,7 @@ impl List for OneoffList {
         }
     }
 
-    #[inline]
+    // Not to be copied into other crates: it is two kilobytes.
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
         let left = clock::nanos(until.deadline.left());
         let mut said = None;
