@@ -30,7 +30,7 @@ impl Deadline {
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         match timeout {
             Some(Duration::ZERO) => Deadline::NOW,
-            Some(left) if left < FOR_EVER => match clock() {
+            Some(left) if left.as_secs() < FOR_EVER.as_secs() => match clock() {
                 Some(now) => Deadline { at: now.checked_add(left), left: Some(left) },
                 None => Deadline { at: None, left: Some(left) },
             },

@@ -229,7 +229,7 @@ impl List for OneoffList {
 
     // Not to be copied into other crates: it is two kilobytes.
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
-        let left = clock::nanos(until.deadline.left());
+        let left = clock::left(&until.deadline);
         let mut said = None;
         if let Some(time) = self.without_care(left) {
             let answer = self.ask(time);
@@ -425,13 +425,13 @@ impl OneoffList {
     #[inline]
     fn ask_in_time(&mut self, left: u64) -> Result<(), Errno> {
         let OneoffList { asked, events, .. } = self;
-        asked.push(host::clock(left));
-        let answer = host::poll(asked, events);
-        asked.pop();
-        if events.last().is_some_and(|event| event.userdata == host::CLOCK) {
-            events.pop();
+        if asked.len() == asked.capacity() {
+            asked.reserve(1);
         }
-        answer
+        asked.spare_capacity_mut()[0].write(host::clock(left));
+        // SAFETY: the one behind the others has just been written.
+        let asked = unsafe { std::slice::from_raw_parts(asked.as_ptr(), asked.len() + 1) };
+        host::poll(asked, events)
     }
 
     /// Whether what the host told of all that was asked is what is ready, and there is
@@ -451,10 +451,13 @@ impl OneoffList {
             is_empty |= event.fd_readwrite.nbytes == 0;
             last = event.userdata;
         }
+        if last == host::CLOCK {
+            events.pop();
+        }
         if is_empty && events.len() >= asked.len() && !known::tells_some(asked.len()) {
             return false;
         }
-        last > 0 && (!self.stdin || self.stdin_is_settled())
+        !self.events.is_empty() && (!self.stdin || self.stdin_is_settled())
     }
 
     /// Whether all is known of standard input: it is ready, or had its time.

@@ -4,6 +4,8 @@
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
+use crate::timeout::Deadline;
+
 /// As `std::time::Instant`, on the same clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(u64);
@@ -20,7 +22,7 @@ impl Instant {
 
     #[inline]
     pub(crate) fn checked_add(self, time: Duration) -> Option<Instant> {
-        self.0.checked_add(nanos(Some(time))).map(Instant)
+        self.0.checked_add(nanos(time)).map(Instant)
     }
 
     pub(crate) fn checked_duration_since(self, earlier: Instant) -> Option<Duration> {
@@ -43,7 +45,7 @@ impl Add<Duration> for Instant {
     type Output = Instant;
 
     fn add(self, time: Duration) -> Instant {
-        Instant(self.0.saturating_add(nanos(Some(time))))
+        Instant(self.0.saturating_add(nanos(time)))
     }
 }
 
@@ -61,14 +63,18 @@ pub(super) fn now() -> u64 {
     unsafe { wasi::clock_time_get(wasi::CLOCKID_MONOTONIC, 1) }.unwrap_or(0)
 }
 
-/// A time in nanoseconds; [`FOR_EVER`](super::FOR_EVER) if there is none.
+/// A time in nanoseconds: 500 years are as good as more.
 #[inline]
-pub(super) fn nanos(time: Option<Duration>) -> u64 {
-    match time {
+fn nanos(time: Duration) -> u64 {
+    time.as_secs().min(1 << 34) * 1_000_000_000 + u64::from(time.subsec_nanos())
+}
+
+/// What a wait has left in nanoseconds; [`FOR_EVER`](super::FOR_EVER) if that is no time.
+#[inline]
+pub(super) fn left(deadline: &Deadline) -> u64 {
+    match deadline.left() {
         None => u64::MAX,
-        Some(time) => {
-            // 500 years are as good, and multiplied at once.
-            time.as_secs().min(1 << 34) * 1_000_000_000 + u64::from(time.subsec_nanos())
-        }
+        // Less than 68 years, or between two moments of this clock.
+        Some(left) => left.as_secs() * 1_000_000_000 + u64::from(left.subsec_nanos()),
     }
 }

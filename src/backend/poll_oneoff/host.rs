@@ -13,8 +13,8 @@ pub(super) const WRITE: usize = 1;
 /// A wait without a clock, in nanoseconds.
 pub(super) const FOR_EVER: u64 = u64::MAX;
 
-/// The clock's own name, and no descriptor's.
-pub(super) const CLOCK: u64 = u64::MAX;
+/// The clock's own name, and no descriptor's: behind all of them (see [`is_next`]).
+pub(super) const CLOCK: u64 = !SHARED;
 
 /// Several slots have the descriptor.
 const SHARED: u64 = 1 << 32;
@@ -71,9 +71,9 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
 }
 
 /// The clock that ends a wait. Relative, because hosts get absolute times wrong;
-/// never zero, because to some hosts that is for ever.
+/// never zero, because to some hosts that is for ever: odd, which costs least.
 pub(super) fn clock(left: u64) -> Subscription {
-    let timeout = left.max(1);
+    let timeout = left | 1;
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =

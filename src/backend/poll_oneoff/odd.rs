@@ -21,7 +21,7 @@
 
 use std::io;
 
-use super::clock::{nanos, now};
+use super::clock::{self, now};
 use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE};
 use super::{FLAGS, NOWHERE, OneoffList, STDIN, known};
 use crate::flags::PollFlags;
@@ -139,7 +139,7 @@ impl OneoffList {
         self.ready.clear();
         self.look();
         self.beware();
-        let mut left = nanos(until.deadline.left());
+        let mut left = clock::left(&until.deadline);
         let end = match until.deadline.at() {
             Some(at) => at.nanos(),
             None if left == 0 => 0,
