@@ -8,5 +8,7 @@ pub mod peers;
 pub mod plot;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;
+#[cfg(any(unix, target_os = "wasi"))]
+pub mod results;
 #[cfg(target_os = "linux")]
 pub mod sources;

@@ -49,19 +49,3 @@ pub fn drain(fd: RawFd) -> u64 {
     unsafe { libc::read(fd, (&raw mut count).cast(), 8) };
     count
 }
-
-/// The loop over poll(2)'s results that a caller needs.
-#[inline]
-pub fn sum_of_ready(entries: &[libc::pollfd], ready: libc::c_int) -> u64 {
-    let (mut left, mut sum) = (ready, 0);
-    for entry in entries {
-        if entry.revents != 0 {
-            sum += entry.fd as u64 + entry.revents as u64;
-            left -= 1;
-            if left == 0 {
-                break;
-            }
-        }
-    }
-    sum
-}

@@ -222,7 +222,6 @@ impl Selection {
         except: impl IntoIterator<Item = &'a T>,
         mut until: Until<'_>,
     ) -> io::Result<()> {
-        let until = &mut until;
         let (read, write, except) = (read.into_iter(), write.into_iter(), except.into_iter());
         for found in &mut self.found {
             found.clear();
@@ -230,9 +229,9 @@ impl Selection {
         if HostList::REFILLS {
             let hints = [read.size_hint(), write.size_hint(), except.size_hint()];
             match hints.map(|hint| hint == (0, Some(0))) {
-                [_, true, true] => return self.refill(0, read, until),
-                [true, _, true] => return self.refill(1, write, until),
-                [true, true, _] => return self.refill(2, except, until),
+                [_, true, true] => return self.refill(0, read, &mut until),
+                [true, _, true] => return self.refill(1, write, &mut until),
+                [true, true, _] => return self.refill(2, except, &mut until),
                 _ => {}
             }
         }
@@ -242,7 +241,7 @@ impl Selection {
         self.take_in(0, read.map(AsSource::as_source));
         self.take_in(1, write.map(AsSource::as_source));
         self.take_in(2, except.map(AsSource::as_source));
-        self.wait_for_known(until)
+        self.wait_for_known(&mut until)
     }
 
     /// One list, where it costs less to take it in than to see whether it is the same.

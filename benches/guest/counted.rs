@@ -20,6 +20,7 @@ mod wasi {
         Epoll, EpollEvent, EpollFlags, Events, Interest, Mode, Poll, PollFlags, Selection,
         Selector, select_into,
     };
+    use readiness_bench::results::add_ready;
 
     pub fn run() {
         let args: Vec<String> = std::env::args().collect();
@@ -100,16 +101,8 @@ mod wasi {
         let mut sum = 0;
         for _ in 0..times {
             // SAFETY: the array is ours.
-            let mut left = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as _, ms) };
-            for entry in &entries {
-                if entry.revents != 0 {
-                    sum += entry.fd as u64 + entry.revents as u64;
-                    left -= 1;
-                    if left == 0 {
-                        break;
-                    }
-                }
-            }
+            let ready = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as _, ms) };
+            sum = add_ready(sum, &entries, ready);
         }
         sum
     }

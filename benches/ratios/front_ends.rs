@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use readiness::{Epoll, EpollEvent, EpollFlags, Poll, PollFlags, Selection, select_into};
 use readiness_bench::measure::{Ratio, paired};
 use readiness_bench::report::Report;
-use readiness_bench::sources::{chosen, eventfds, fire, sum_of_ready};
+use readiness_bench::results::add_ready;
+use readiness_bench::sources::{chosen, eventfds, fire};
 use rustix::event::{FdSetElement, FdSetIter, PollFd, epoll};
 use rustix::fs::Timespec;
 
@@ -161,7 +162,7 @@ fn poll(report: &mut Report, case: &str, fds: &[OwnedFd], (_, timeout, ms): Time
         read_clock(timeout);
         // SAFETY: the array is ours.
         let ready = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as u64, ms) };
-        sum_of_ready(&raw, ready)
+        add_ready(0, &raw, ready)
     });
     report.add(&format!("Poll::poll, {case}"), fds.len(), "poll", LIMIT, against_raw);
 

@@ -5,7 +5,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use readiness_bench::measure::paired;
 use readiness_bench::report::Report;
-use readiness_bench::sources::{chosen, eventfds, fire, sum_of_ready};
+use readiness_bench::results::add_ready;
+use readiness_bench::sources::{chosen, eventfds, fire};
 
 pub fn run() {
     let report = &mut Report::default();
@@ -58,6 +59,6 @@ fn poll(fds: &[OwnedFd]) -> impl FnMut() -> u64 + use<> {
     move || {
         // SAFETY: the array is ours.
         let ready = unsafe { libc::poll(list.as_mut_ptr(), list.len() as u64, -1) };
-        sum_of_ready(&list, ready)
+        add_ready(0, &list, ready)
     }
 }

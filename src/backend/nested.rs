@@ -299,7 +299,7 @@ impl SourceList {
     /// The host's list, if it is all that there is.
     #[inline]
     pub(crate) fn plain(&self) -> Option<&HostList> {
-        if self.sets.is_none() { Some(&self.host) } else { None }
+        self.sets.is_none().then_some(&self.host)
     }
 
     /// As [`List::collect`].
@@ -310,9 +310,9 @@ impl SourceList {
         take: PollFlags,
         found: &mut Vec<usize>,
     ) -> PollFlags {
-        match &self.sets {
-            None => self.host.collect(ready, take, found),
-            Some(_) => super::collect(self.ready(), ready, take, found),
+        match self.plain() {
+            Some(host) => host.collect(ready, take, found),
+            None => super::collect(self.ready(), ready, take, found),
         }
     }
 

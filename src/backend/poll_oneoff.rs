@@ -422,6 +422,7 @@ impl OneoffList {
         self.ask_in_time(left)
     }
 
+    /// Apart: in one function the two calls become one, and both dearer.
     #[inline]
     fn ask_in_time(&mut self, left: u64) -> Result<(), Errno> {
         let OneoffList { asked, events, .. } = self;

@@ -72,9 +72,5 @@ fn nanos(time: Duration) -> u64 {
 /// What a wait has left in nanoseconds; [`FOR_EVER`](super::FOR_EVER) if that is no time.
 #[inline]
 pub(super) fn left(deadline: &Deadline) -> u64 {
-    match deadline.left() {
-        None => u64::MAX,
-        // Less than 68 years, or between two moments of this clock.
-        Some(left) => left.as_secs() * 1_000_000_000 + u64::from(left.subsec_nanos()),
-    }
+    deadline.left().map_or(u64::MAX, nanos)
 }

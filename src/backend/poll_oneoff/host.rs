@@ -71,7 +71,7 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
 }
 
 /// The clock that ends a wait. Relative, because hosts get absolute times wrong;
-/// never zero, because to some hosts that is for ever: odd, which costs least.
+/// never zero, because to some hosts that is for ever: a last bit of 1 is cheaper than a comparison.
 pub(super) fn clock(left: u64) -> Subscription {
     let timeout = left | 1;
     let clock =
