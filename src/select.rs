@@ -159,7 +159,7 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
 pub struct Selection {
     found: [Vec<usize>; 3],
     list: SourceList,
-    /// What the lists were the last time, one after the other, by codes of their
+    /// What the lists were the last time, one after the other, by [`code`]s of their
     /// sources; where each ends; and by the same position the slot in `list`.
     known: Vec<u64>,
     ends: [usize; 3],
@@ -169,7 +169,7 @@ pub struct Selection {
     /// From a source to its slot.
     index: Index,
     /// See [`only_list`](Selection::only_list).
-    only: Option<usize>,
+    only: Option<u8>,
     /// `list` has others than these.
     stale: bool,
     /// The slots to pass over.
@@ -238,10 +238,22 @@ impl Selection {
         if self.stale {
             self.forget();
         }
-        self.take_in(0, read.map(AsSource::as_source));
-        self.take_in(1, write.map(AsSource::as_source));
-        self.take_in(2, except.map(AsSource::as_source));
-        self.wait_for_known(&mut until)
+        let end = self.take_in(0, 0, read.map(AsSource::as_source));
+        let end = self.take_in(1, end, write.map(AsSource::as_source));
+        let end = self.take_in(2, end, except.map(AsSource::as_source));
+        if end != self.known.len() {
+            self.cut(end);
+        }
+        if let Some(which) = self.only {
+            let ready = self.list.wait_plainly(usize::MAX, &until);
+            if ready > 0 {
+                // Of what was asked for this list.
+                let plain = self.list.ready_plainly();
+                self.found[which as usize].extend(plain.map(|(slot, _)| slot));
+                return Ok(());
+            }
+        }
+        self.wait_for_known(&mut { until })
     }
 
     /// One list, where it costs less to take it in than to see whether it is the same.
@@ -257,31 +269,35 @@ impl Selection {
         self.wait_for_one(which, until)
     }
 
-    /// Takes in a list: mostly it is the same as the last time.
+    /// Takes in a list: mostly it is the same as the last time. Where it ends; `start`: where
+    /// the one before ended.
     #[inline]
-    fn take_in<'a>(&mut self, which: usize, mut sources: impl Iterator<Item = Source<'a>>) {
-        let start = if which == 0 { 0 } else { self.ends[which - 1] };
-        let end = self.ends[which];
-        let mut known = self.known.get(start..end).unwrap_or_default();
+    fn take_in<'a>(
+        &mut self,
+        which: usize,
+        start: usize,
+        mut sources: impl Iterator<Item = Source<'a>>,
+    ) -> usize {
+        let mut known = self.known.get(start..).unwrap_or_default();
         let (mut same, mut next) = (start, None);
-        let mut is = |code: u64| {
+        let mut is = |known: u64| {
             next = sources.next();
-            next.is_some_and(|source| source.raw().code() == code)
+            next.is_some_and(|source| code(which, source.raw()) == known)
         };
         // Several at a time: it is what a wait for long lists costs.
-        let all = 'known: {
+        let all = 'all: {
             while let Some((some, rest)) = known.split_first_chunk::<16>() {
-                for code in some {
-                    if !is(*code) {
-                        break 'known false;
+                for known in some {
+                    if !is(*known) {
+                        break 'all false;
                     }
                     same += 1;
                 }
                 known = rest;
             }
-            for code in known {
-                if !is(*code) {
-                    break 'known false;
+            for known in known {
+                if !is(*known) {
+                    break 'all false;
                 }
                 same += 1;
             }
@@ -290,36 +306,37 @@ impl Selection {
         if all {
             next = sources.next();
         }
-        if same != end || next.is_some() {
-            self.cut(which, same);
-            for source in next.into_iter().chain(sources) {
-                self.add(which, source);
-            }
-            self.only = self.only_list();
+        let Some(other) = next else { return same };
+        self.cut(same);
+        for source in std::iter::once(other).chain(sources) {
+            self.add(which, source);
         }
+        self.known.len()
     }
 
     /// The one list that has sources, if each is in it once: its positions are the slots.
-    fn only_list(&self) -> Option<usize> {
+    fn only_list(&self) -> Option<u8> {
         let mut start = 0;
         let has_some = self.ends.map(|end| end > std::mem::replace(&mut start, end));
         let only = has_some.iter().position(|some| *some)?;
         let others = has_some[only + 1..].contains(&true);
-        (!others && self.sources.len() == self.known.len()).then_some(only)
+        (!others && self.sources.len() == self.known.len()).then_some(only as u8)
     }
 
     fn forget(&mut self) {
         self.stale = false;
-        self.cut(0, 0);
+        self.cut(0);
     }
 
-    /// The lists are others than the last time from here on, in this list.
+    /// The lists are others than the last time from here on.
     #[cold]
-    fn cut(&mut self, which: usize, at: usize) {
+    fn cut(&mut self, at: usize) {
         let Selection { list, known, ends, slot_of, sources, index, .. } = self;
         known.truncate(at);
         slot_of.truncate(at);
-        ends[which..].fill(at);
+        for end in ends.iter_mut() {
+            *end = at.min(*end);
+        }
         // Slots are in the order in which their sources come first.
         let slots = slot_of.iter().max().map_or(0, |last| *last as usize + 1);
         list.truncate(slots);
@@ -329,13 +346,17 @@ impl Selection {
         for known in sources.iter_mut() {
             known.want = PollFlags::empty();
         }
-        for (at, slot) in slot_of.iter().enumerate() {
-            let of = ends.iter().position(|end| at < *end).unwrap_or(which);
-            sources[*slot as usize].want |= WANTS[of].0;
+        let mut start = 0;
+        for (end, (want, _)) in ends.iter().zip(WANTS) {
+            for slot in &slot_of[start..*end] {
+                sources[*slot as usize].want |= want;
+            }
+            start = *end;
         }
         for (slot, known) in sources.iter().enumerate() {
             list.set(slot, known.want);
         }
+        self.only = self.only_list();
     }
 
     #[cold]
@@ -357,13 +378,14 @@ impl Selection {
             }
         };
         self.slot_of.push(slot);
-        self.known.push(raw.code());
+        self.known.push(code(which, raw));
         self.ends[which..].fill(self.known.len());
+        self.only = self.only_list();
     }
 
     fn wait_for_known(&mut self, until: &mut Until<'_>) -> io::Result<()> {
         match self.only {
-            Some(which) => self.wait_for_one(which, until),
+            Some(which) => self.wait_for_one(which.into(), until),
             None => self.wait_for_several(until),
         }
     }
@@ -447,6 +469,13 @@ impl Selection {
         }
         Ok(seen.intersects(take))
     }
+}
+
+/// A number that no other source in one of the lists has.
+#[inline]
+fn code(which: usize, source: RawSource) -> u64 {
+    // Above all that numbers are used for.
+    source.code() ^ (which as u64) << 61
 }
 
 /// What the lists that want this take.

@@ -680,6 +680,12 @@ impl Inner {
         // The ordinary case, apart from the others, which would make it slower.
         let Events { list, capacity, .. } = &mut *events;
         let cells = &self.cells;
+        if HostBackend::PLAIN {
+            return match self.backend.wait_plainly(*capacity, &until, Telling { cells, list }) {
+                told if told > 0 && !events.list.is_empty() => Ok(events.list.len()),
+                _ => self.wait_again(events, until, AtOnce::Failed),
+            };
+        }
         let waited =
             self.backend.wait_at_once(*capacity, &until, move || Some(Telling { cells, list }))?;
         match waited {

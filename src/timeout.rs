@@ -7,88 +7,88 @@ use crate::signals::SignalSet;
 
 cfg_if::cfg_if! {
     if #[cfg(all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io")))] {
-        pub(crate) use crate::backend::Instant;
+        pub(crate) use crate::backend::{Deadline, Instant};
     } else {
         pub(crate) use std::time::Instant;
+
+        /// When a wait ends if nothing else ends it.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct Deadline {
+            at: Option<Instant>,
+            left: Option<Duration>,
+        }
+
+        impl Deadline {
+            /// After `timeout`; never without one, or with one of more than 68 years.
+            /// Reads the clock once if the timeout is neither zero nor for ever.
+            #[inline]
+            pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+                match timeout {
+                    Some(Duration::ZERO) => Deadline::NOW,
+                    Some(left) if left.as_secs() < FOR_EVER.as_secs() => match clock() {
+                        Some(now) => Deadline { at: now.checked_add(left), left: Some(left) },
+                        None => Deadline { at: None, left: Some(left) },
+                    },
+                    _ => Deadline::NEVER,
+                }
+            }
+
+            pub(crate) const NOW: Deadline = Deadline { at: None, left: Some(Duration::ZERO) };
+            pub(crate) const NEVER: Deadline = Deadline { at: None, left: None };
+
+            /// The sooner of this and `other`, as seen at `now`.
+            pub(crate) fn or_at(self, other: Option<Instant>, now: Instant) -> Deadline {
+                match (other, self.at) {
+                    (None, _) => self,
+                    (Some(_), None) if self.left.is_some() => self,
+                    (Some(other), Some(own)) if own <= other => {
+                        Deadline { at: Some(own), left: Some(own.saturating_duration_since(now)) }
+                    }
+                    (Some(other), _) => {
+                        Deadline { at: Some(other), left: Some(other.saturating_duration_since(now)) }
+                    }
+                }
+            }
+
+            /// The time left: as of the last [`refresh`](Deadline::refresh), so that a
+            /// wait that nothing interrupts reads the clock once. `None` is for ever.
+            pub(crate) fn left(&self) -> Option<Duration> {
+                self.left
+            }
+
+            /// When, if it is a moment of the clock.
+            #[cfg(target_os = "wasi")]
+            pub(crate) fn at(&self) -> Option<Instant> {
+                self.at
+            }
+
+            /// Reads the clock again.
+            pub(crate) fn refresh(&mut self) {
+                if let Some(at) = self.at {
+                    self.left = Some(at.saturating_duration_since(Instant::now()));
+                }
+            }
+
+            /// Whether the time is up, by the clock.
+            pub(crate) fn passed(&mut self) -> bool {
+                self.refresh();
+                self.left == Some(Duration::ZERO)
+            }
+        }
+
+        /// No clock where there is no host.
+        fn clock() -> Option<Instant> {
+            if cfg!(all(target_family = "wasm", target_os = "unknown")) {
+                None
+            } else {
+                Some(Instant::now())
+            }
+        }
     }
 }
 
 /// 68 years: what every host's clock can express, and as good as for ever.
 pub(crate) const FOR_EVER: Duration = Duration::from_secs(i32::MAX as u64);
-
-/// When a wait ends if nothing else ends it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    at: Option<Instant>,
-    left: Option<Duration>,
-}
-
-impl Deadline {
-    /// After `timeout`; never without one, or with one of more than 68 years.
-    /// Reads the clock once if the timeout is neither zero nor for ever.
-    #[inline]
-    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
-        match timeout {
-            Some(Duration::ZERO) => Deadline::NOW,
-            Some(left) if left.as_secs() < FOR_EVER.as_secs() => match clock() {
-                Some(now) => Deadline { at: now.checked_add(left), left: Some(left) },
-                None => Deadline { at: None, left: Some(left) },
-            },
-            _ => Deadline::NEVER,
-        }
-    }
-
-    pub(crate) const NOW: Deadline = Deadline { at: None, left: Some(Duration::ZERO) };
-    pub(crate) const NEVER: Deadline = Deadline { at: None, left: None };
-
-    /// The sooner of this and `other`, as seen at `now`.
-    pub(crate) fn or_at(self, other: Option<Instant>, now: Instant) -> Deadline {
-        match (other, self.at) {
-            (None, _) => self,
-            (Some(_), None) if self.left.is_some() => self,
-            (Some(other), Some(own)) if own <= other => {
-                Deadline { at: Some(own), left: Some(own.saturating_duration_since(now)) }
-            }
-            (Some(other), _) => {
-                Deadline { at: Some(other), left: Some(other.saturating_duration_since(now)) }
-            }
-        }
-    }
-
-    /// The time left: as of the last [`refresh`](Deadline::refresh), so that a
-    /// wait that nothing interrupts reads the clock once. `None` is for ever.
-    pub(crate) fn left(&self) -> Option<Duration> {
-        self.left
-    }
-
-    /// When, if it is a moment of the clock.
-    #[cfg(target_os = "wasi")]
-    pub(crate) fn at(&self) -> Option<Instant> {
-        self.at
-    }
-
-    /// Reads the clock again.
-    pub(crate) fn refresh(&mut self) {
-        if let Some(at) = self.at {
-            self.left = Some(at.saturating_duration_since(Instant::now()));
-        }
-    }
-
-    /// Whether the time is up, by the clock.
-    pub(crate) fn passed(&mut self) -> bool {
-        self.refresh();
-        self.left == Some(Duration::ZERO)
-    }
-}
-
-/// No clock where there is no host.
-fn clock() -> Option<Instant> {
-    if cfg!(all(target_family = "wasm", target_os = "unknown")) {
-        None
-    } else {
-        Some(Instant::now())
-    }
-}
 
 /// What a wait does about signals.
 #[derive(Clone, Copy, Debug)]

@@ -5,17 +5,47 @@ use std::ops::{Deref, DerefMut};
 
 cfg_if::cfg_if! {
     if #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))] {
-        use std::cell::{RefCell, RefMut};
+        use std::cell::{Cell, UnsafeCell};
         use std::panic::{RefUnwindSafe, UnwindSafe};
         use std::time::Duration;
 
         /// Whether a program can have several threads.
         pub(crate) const THREADS: bool = false;
 
-        pub(crate) type Guard<'a, T> = RefMut<'a, T>;
-
+        /// A `RefCell` that is borrowed in one way only.
         #[derive(Default)]
-        pub(crate) struct Lock<T>(RefCell<T>);
+        pub(crate) struct Lock<T> {
+            taken: Cell<bool>,
+            value: UnsafeCell<T>,
+        }
+
+        #[must_use]
+        pub(crate) struct Guard<'a, T>(&'a Lock<T>);
+
+        impl<T> Deref for Guard<'_, T> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                // SAFETY: there is no other guard.
+                unsafe { &*self.0.value.get() }
+            }
+        }
+
+        impl<T> DerefMut for Guard<'_, T> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: as above.
+                unsafe { &mut *self.0.value.get() }
+            }
+        }
+
+        impl<T> Drop for Guard<'_, T> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.taken.set(false);
+            }
+        }
 
         // SAFETY: there is no other thread to share it with.
         unsafe impl<T: Send> Sync for Lock<T> {}
@@ -26,13 +56,26 @@ cfg_if::cfg_if! {
         impl<T> Lock<T> {
             #[inline]
             pub(crate) fn lock(&self) -> Guard<'_, T> {
-                self.0.borrow_mut()
+                match self.try_lock() {
+                    Some(guard) => guard,
+                    None => locked(),
+                }
             }
 
             #[inline]
             pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
-                self.0.try_borrow_mut().ok()
+                if self.taken.get() {
+                    return None;
+                }
+                self.taken.set(true);
+                Some(Guard(self))
             }
+        }
+
+        /// Nobody else could ever let go of it.
+        #[cold]
+        fn locked() -> ! {
+            panic!("locked by its own thread");
         }
 
         /// What is lent to a thread for a while: there is none to lend it to.

@@ -62,6 +62,22 @@ pub(crate) trait List: Default + Send + Sync {
     /// A descriptor that is not open is ready with `NVAL`.
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize>;
 
+    /// Whether there is a [`wait_plainly`](List::wait_plainly).
+    const PLAIN: bool = false;
+
+    /// A wait that nothing odd came up in, for less: how many slots are ready, at `most`.
+    /// 0: a [`wait`](List::wait) is to be made, which goes on from there.
+    #[inline]
+    fn wait_plainly(&mut self, _most: usize, _until: &Until<'_>) -> usize {
+        0
+    }
+
+    /// What it found, as [`ready`](List::ready): `IN` or `OUT`, of what was wanted.
+    #[inline]
+    fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+        std::iter::empty()
+    }
+
     /// The slots that the last wait found ready, in order of slots. Every flag
     /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)>;
@@ -286,6 +302,18 @@ pub(crate) trait Backend: Sized + Send + Sync {
         Ok(AtOnce::NotTried)
     }
 
+    /// Whether there is a [`wait_plainly`](Backend::wait_plainly) instead.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    const PLAIN: bool = false;
+
+    /// A wait without a buffer that nothing odd came up in: how many were told. 0: whatever
+    /// was taken is void, and a wait with a buffer is to be made.
+    #[allow(dead_code, reason = "where the kernel has epoll")]
+    #[inline]
+    fn wait_plainly(&self, _most: usize, _until: &Until<'_>, _to: impl Taker) -> usize {
+        0
+    }
+
     /// What the last wait into this buffer found. [`Key::WAKE`]: somebody called
     /// `wake`.
     fn events(out: &Self::Buffer) -> impl Iterator<Item = (Key, PollFlags)>;
@@ -350,7 +378,7 @@ cfg_if::cfg_if! {
     } else if #[cfg(all(target_os = "wasi", target_env = "p1"))] {
         mod poll_oneoff;
         pub(crate) use poll_oneoff::{
-            Instant, OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file,
+            Deadline, Instant, OneoffList as HostList, NOT_OPEN, SignalSet, Wake, check_source, is_file,
         };
     } else if #[cfg(windows)] {
         mod winsock;

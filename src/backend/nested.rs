@@ -269,21 +269,34 @@ impl SourceList {
         self.settle();
     }
 
+    /// As [`List::wait_plainly`].
+    #[inline]
+    pub(crate) fn wait_plainly(&mut self, most: usize, until: &Until<'_>) -> usize {
+        let plain = HostList::PLAIN && self.sets.is_none();
+        if plain { self.host.wait_plainly(most, until) } else { 0 }
+    }
+
+    /// As [`List::ready_plainly`].
+    #[inline]
+    pub(crate) fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+        self.host.ready_plainly()
+    }
+
     /// As [`List::wait`].
     #[inline]
     pub(crate) fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
-        if self.sets.is_none() { self.host.wait(until) } else { self.wait_with_sets(until) }
+        if self.sets.is_none() { self.host.wait(until) } else { self.wait_with_sets(*until) }
     }
 
     #[cold]
-    fn wait_with_sets(&mut self, until: &Until<'_>) -> io::Result<usize> {
+    fn wait_with_sets(&mut self, until: Until<'_>) -> io::Result<usize> {
         match &mut self.sets {
-            Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, until),
+            Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, &until),
             _ => {
                 // The last one was taken away: a plain list again.
                 self.own();
                 self.sets = None;
-                self.host.wait(until)
+                self.host.wait(&until)
             }
         }
     }

@@ -15,14 +15,16 @@ use crate::flags::PollFlags;
 use crate::source::{Held, Index, RawSource};
 use crate::timeout::Until;
 
+mod asked;
 mod clock;
 mod host;
 mod known;
 mod odd;
 
-pub(crate) use clock::Instant;
-use host::{Errno, Event, FOR_EVER, READ, Subscription, WRITE};
-use odd::Needs;
+use asked::Asked;
+pub(crate) use clock::{Deadline, Instant};
+use host::{Errno, Event, Events, FOR_EVER, READ, WRITE};
+use odd::Trust;
 
 /// The error of a call on a descriptor that is not open: `EBADF`.
 pub(crate) const NOT_OPEN: i32 = wasi::ERRNO_BADF.raw() as i32;
@@ -87,7 +89,7 @@ pub(crate) struct OneoffList {
     vacant: Vec<u32>,
     index: Index,
     /// What is asked of the host: one subscription a direction.
-    asked: Vec<Subscription>,
+    asked: Asked,
     /// Descriptors to look at before each wait, because the host is not asked
     /// all that is wanted of them.
     looked: Vec<u32>,
@@ -95,12 +97,14 @@ pub(crate) struct OneoffList {
     doubled: u32,
     /// Standard input is asked for something to read.
     stdin: bool,
-    /// What has to be known of the host for that, with nothing to be looked at before.
-    needs: Needs,
+    /// What the host is trusted with, with nothing to be looked at before.
+    trust: Trust,
+    /// A plain wait came to nothing; and what the host said to all that is asked.
+    said: Option<Option<Result<(), Errno>>>,
     /// What is asked of a host that needs to be asked twice.
-    scratch: Vec<Subscription>,
+    scratch: Asked,
     /// What the host told last. Once a wait is over: what is ready, in order of slots.
-    events: Vec<Event>,
+    events: Events,
     /// What a wait with several calls has found.
     ready: Vec<Ready>,
     /// To put them into order: a bit a slot, and what those slots are ready for.
@@ -227,20 +231,31 @@ impl List for OneoffList {
         }
     }
 
-    // Not to be copied into other crates: it is two kilobytes.
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
-        let left = clock::left(&until.deadline);
-        let mut said = None;
-        if let Some(time) = self.without_care(left) {
-            let answer = self.ask(time);
-            if answer.is_ok() && self.is_in_order() {
-                return Ok(self.events.len());
-            }
-            if time == left {
-                said = Some(answer);
+        if self.said.is_none() {
+            let ready = self.wait_for(until.deadline.nanos());
+            if ready > 0 {
+                return Ok(ready);
             }
         }
-        self.wait_warily(until, said)
+        self.wait_warily(*until)
+    }
+
+    const PLAIN: bool = true;
+
+    #[inline]
+    fn wait_plainly(&mut self, most: usize, until: &Until<'_>) -> usize {
+        let ready = self.wait_for(until.deadline.nanos());
+        if ready > most {
+            self.said = Some(Some(Ok(())));
+            return 0;
+        }
+        ready
+    }
+
+    #[inline]
+    fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+        self.events.iter().map(|event| (host::slot(event.userdata), host::flag(event.userdata)))
     }
 
     #[inline]
@@ -259,7 +274,7 @@ impl List for OneoffList {
 #[inline]
 fn flags(event: &Event) -> PollFlags {
     match event.fd_readwrite.flags {
-        0 => FLAGS[host::direction(event.userdata)],
+        0 => host::flag(event.userdata),
         flags => PollFlags::from_bits_retain(flags),
     }
 }
@@ -364,7 +379,7 @@ impl OneoffList {
 
     /// The descriptor behind a name; of another name, one that does not have it, or none.
     fn named(&self, name: u64) -> Option<u32> {
-        self.slots.get(host::slot(name)).map(|slot| slot.descriptor)
+        self.slots.get(host::slot(name & !host::SHARED)).map(|slot| slot.descriptor)
     }
 }
 
@@ -413,57 +428,66 @@ impl OneoffList {
         want.is_empty() || !known.is_empty()
     }
 
+    /// A wait with a host that does all as it should: how many slots are ready. 0: it takes
+    /// more than that.
+    // Not to be copied into other crates.
+    fn wait_for(&mut self, left: u64) -> usize {
+        let Some(time) = self.trust.with(left) else { return 0 };
+        let answer = self.ask(time);
+        if answer.is_ok() && self.is_in_order() {
+            return self.events.len();
+        }
+        self.said = Some((time == left).then_some(answer));
+        0
+    }
+
     /// One call with all that is asked and the clock.
     #[inline]
     fn ask(&mut self, left: u64) -> Result<(), Errno> {
-        if left == FOR_EVER {
-            return host::poll(&self.asked, &mut self.events);
-        }
-        self.ask_in_time(left)
-    }
-
-    /// Apart: in one function the two calls become one, and both dearer.
-    #[inline]
-    fn ask_in_time(&mut self, left: u64) -> Result<(), Errno> {
-        let OneoffList { asked, events, .. } = self;
-        if asked.len() == asked.capacity() {
-            asked.reserve(1);
-        }
-        asked.spare_capacity_mut()[0].write(host::clock(left));
-        // SAFETY: the one behind the others has just been written.
-        let asked = unsafe { std::slice::from_raw_parts(asked.as_ptr(), asked.len() + 1) };
-        host::poll(asked, events)
+        let asked = if left == FOR_EVER { &self.asked } else { self.asked.in_time(left) };
+        self.events.ask(asked)
     }
 
     /// Whether what the host told of all that was asked is what is ready, and there is
     /// something: one event a slot, in order, and nothing odd.
     #[inline]
     fn is_in_order(&mut self) -> bool {
-        let OneoffList { events, asked, .. } = self;
-        let (mut last, mut is_empty) = (0, false);
+        let OneoffList { events, trust, .. } = self;
+        if events.is_empty() {
+            return false;
+        }
+        let mut last = 0;
         for event in events.iter() {
             // Errors and hang-ups; both directions of one, out of order, of several slots.
-            if event.error != wasi::ERRNO_SUCCESS
-                || event.fd_readwrite.flags != 0
-                || !host::is_next(event.userdata, last)
-            {
+            let odd = event.error.raw() | event.fd_readwrite.flags;
+            if odd != 0 || !host::is_next(event.userdata, last) {
                 return false;
             }
-            is_empty |= event.fd_readwrite.nbytes == 0;
             last = event.userdata;
         }
         if last == host::CLOCK {
             events.pop();
         }
-        if is_empty && events.len() >= asked.len() && !known::tells_some(asked.len()) {
-            return false;
-        }
-        !self.events.is_empty() && (!self.stdin || self.stdin_is_settled())
+        events.len() < trust.doubt || self.is_beyond_doubt()
     }
 
-    /// Whether all is known of standard input: it is ready, or had its time.
-    fn stdin_is_settled(&self) -> bool {
-        if self.events.iter().any(|event| event.userdata as u32 == STDIN) {
+    /// Whether it is what is ready although it is all that was asked, and whether all is
+    /// known of standard input: it is ready, or had its time.
+    fn is_beyond_doubt(&self) -> bool {
+        let OneoffList { events, asked, .. } = self;
+        if events.is_empty() {
+            return false;
+        }
+        if events.len() >= asked.len()
+            && !known::tells_some(asked.len())
+            && events.iter().any(|event| event.fd_readwrite.nbytes == 0)
+        {
+            return false;
+        }
+        if !self.stdin {
+            return true;
+        }
+        if events.iter().any(|event| event.userdata as u32 == STDIN) {
             known::forget(known::STDIN_ASKED);
             return true;
         }

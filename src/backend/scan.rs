@@ -45,8 +45,8 @@ struct State {
     quiet: Vec<u32>,
     /// The slots of other sets.
     sets: Vec<u32>,
-    /// Found closed by a look, and not told yet.
-    closed: Vec<Key>,
+    /// To be told by the next wait: what a look found closed, and [`Key::WAKE`].
+    owed: Vec<Key>,
     /// The list is with a thread that waits.
     busy: bool,
     /// That thread was told to come back.
@@ -56,7 +56,6 @@ struct State {
     /// How many threads wait for the list, to wait with it.
     queued: u32,
     changes: Vec<Change>,
-    woken: bool,
     /// What the set's owner has to tell beside its sources: now, and from when.
     pending: bool,
     pending_at: Option<Instant>,
@@ -176,9 +175,17 @@ impl State {
 
     /// Whether all is told as a level, and nobody else wants anything.
     fn is_ordinary(&self) -> bool {
-        let plain = self.beyond_level == 0 && self.quiet.is_empty() && self.closed.is_empty();
+        let plain = self.beyond_level == 0 && self.owed.is_empty();
         let alone = !THREADS || (!self.busy && self.visitors == 0 && self.changes.is_empty());
-        plain && alone && !self.woken
+        plain && alone
+    }
+
+    /// Moves what is owed to `out`. What was closed is no event and takes nobody's place.
+    fn pay(&mut self, out: &mut Vec<(Key, PollFlags)>) {
+        while let Some(key) = self.owed.pop() {
+            let closed = if key == Key::WAKE { PollFlags::empty() } else { PollFlags::NVAL };
+            out.push((key, closed));
+        }
     }
 
     fn tell_observers(&self) -> io::Result<()> {
@@ -606,7 +613,7 @@ impl Scan {
         for at in closed {
             let key = state.heads[at].key(at);
             state.vacate(at);
-            state.closed.push(key);
+            state.owed.push(key);
         }
         let due = state.pending_at.is_some_and(|at| at <= Instant::now());
         found += usize::from(state.pending || due);
@@ -760,14 +767,11 @@ impl Backend for Scan {
         let mut look = Look::Whole;
         loop {
             let Some(mut state) = self.turn(&mut deadline)? else { return Ok(()) };
-            let woken = std::mem::take(&mut state.woken);
             let quiet = !state.quiet.is_empty();
-            while let Some(key) = state.closed.pop() {
-                out.push((key, PollFlags::NVAL));
-            }
+            state.pay(out);
 
             let this = match look {
-                _ if woken || !out.is_empty() => Deadline::NOW,
+                _ if !out.is_empty() => Deadline::NOW,
                 // What is quiet may be so no longer.
                 Look::Whole if quiet => Deadline::NOW,
                 Look::Whole => deadline,
@@ -779,7 +783,6 @@ impl Backend for Scan {
             let until = Until { deadline: this, signals: until.signals };
             let (mut state, waited, _) = self.wait_host(state, look, &until);
 
-            state.woken |= woken;
             let mut next = Look::Whole;
             if let Ok(ready) = waited {
                 let is_quiet = |at: usize| state.slots.get(at).is_some_and(|slot| slot.quiet);
@@ -797,14 +800,12 @@ impl Backend for Scan {
                     state.collect(out, ready, most);
                 }
             }
-            if waited.is_ok() && std::mem::take(&mut state.woken) {
-                out.push((Key::WAKE, PollFlags::empty()));
-            }
-            if waited.is_err() {
+            if waited.is_ok() {
+                // Somebody may have called `wake` meanwhile.
+                state.pay(out);
+            } else {
                 // To be told by the next one.
-                while let Some((key, _)) = out.pop() {
-                    state.closed.push(key);
-                }
+                state.owed.extend(out.drain(..).map(|(key, _)| key));
             }
             let changed = self.go_on(state);
 
@@ -842,13 +843,32 @@ impl Backend for Scan {
         told
     }
 
+    const PLAIN: bool = HostList::PLAIN && !THREADS;
+
+    #[inline]
+    fn wait_plainly(&self, most: usize, until: &Until<'_>, mut to: impl Taker) -> usize {
+        let mut state = self.lock();
+        if !state.is_ordinary() {
+            return 0;
+        }
+        let ready = state.list.wait_plainly(most, until);
+        if ready == 0 {
+            return 0;
+        }
+        let State { list, heads, .. } = &mut *state;
+        let key = |at: usize| heads.get(at).map(|head| head.key(at));
+        if to.take(list.ready_plainly(), key) { ready } else { 0 }
+    }
+
     fn events(out: &Self::Buffer) -> impl Iterator<Item = (Key, PollFlags)> {
         out.iter().copied()
     }
 
     fn wake(&self) -> io::Result<()> {
         let mut state = self.lock();
-        state.woken = true;
+        if !state.owed.contains(&Key::WAKE) {
+            state.owed.push(Key::WAKE);
+        }
         if state.busy { self.kick(&mut state) } else { Ok(()) }
     }
 

@@ -201,6 +201,13 @@ impl EmulatedEpoll {
         }
         // The ordinary case, apart from the others, which would make it slower.
         let (most, room) = (events.len(), events.iter_mut());
+        if HostBackend::PLAIN {
+            let to = Taking { table: self.table(), room };
+            return match self.set.wait_plainly(most, &until, to) {
+                0 => self.wait_with_buffer(events, until, AtOnce::Failed),
+                told => Ok(told),
+            };
+        }
         let waited = self.set.wait_at_once(most, &until, || {
             // Who has the table may wait for the set: not the other way round.
             let mut table = self.table.try_lock()?;

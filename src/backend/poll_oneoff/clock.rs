@@ -4,7 +4,8 @@
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-use crate::timeout::Deadline;
+use super::host::FOR_EVER;
+use crate::timeout;
 
 /// As `std::time::Instant`, on the same clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +17,6 @@ impl Instant {
         Instant(now())
     }
 
-    pub(super) fn nanos(self) -> u64 {
-        self.0
-    }
-
-    #[inline]
     pub(crate) fn checked_add(self, time: Duration) -> Option<Instant> {
         self.0.checked_add(nanos(time)).map(Instant)
     }
@@ -69,8 +65,74 @@ fn nanos(time: Duration) -> u64 {
     time.as_secs().min(1 << 34) * 1_000_000_000 + u64::from(time.subsec_nanos())
 }
 
-/// What a wait has left in nanoseconds; [`FOR_EVER`](super::FOR_EVER) if that is no time.
-#[inline]
-pub(super) fn left(deadline: &Deadline) -> u64 {
-    deadline.left().map_or(u64::MAX, nanos)
+/// When a wait ends if nothing else ends it, and what is left until then as of the last look
+/// at the clock: [`FOR_EVER`] if that is no time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    end: u64,
+    left: u64,
+}
+
+impl Deadline {
+    pub(crate) const NOW: Deadline = Deadline { end: 0, left: 0 };
+    pub(crate) const NEVER: Deadline = Deadline { end: FOR_EVER, left: FOR_EVER };
+
+    /// After `timeout`; never without one, or with one that is as good as for ever.
+    /// Reads the clock once if the timeout is neither zero nor for ever.
+    #[inline]
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        match timeout {
+            Some(left) if left.as_secs() < timeout::FOR_EVER.as_secs() => {
+                let left = nanos(left);
+                if left == 0 {
+                    return Deadline::NOW;
+                }
+                // A clock that is near its end is wrong.
+                Deadline { end: now().saturating_add(left), left }
+            }
+            _ => Deadline::NEVER,
+        }
+    }
+
+    /// The sooner of this and `other`, as seen at `now`.
+    pub(crate) fn or_at(self, other: Option<Instant>, now: Instant) -> Deadline {
+        let end = other.map_or(self.end, |other| self.end.min(other.0));
+        Deadline { end, left: until(end, now.0) }
+    }
+
+    #[inline]
+    pub(crate) fn left(&self) -> Option<Duration> {
+        (self.left != FOR_EVER).then(|| Duration::from_nanos(self.left))
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// What is left in nanoseconds.
+    #[inline]
+    pub(super) fn nanos(&self) -> u64 {
+        self.left
+    }
+
+    /// Reads the clock again.
+    pub(crate) fn refresh(&mut self) {
+        self.left = left_until(self.end);
+    }
+
+    /// Whether the time is up, by the clock.
+    pub(crate) fn passed(&mut self) -> bool {
+        self.refresh();
+        self.left == 0
+    }
+}
+
+fn until(end: u64, now: u64) -> u64 {
+    if end == FOR_EVER { FOR_EVER } else { end.saturating_sub(now) }
+}
+
+/// How long until then.
+pub(super) fn left_until(end: u64) -> u64 {
+    // Nothing to be known of the clock at the ends of time.
+    if end == 0 || end == FOR_EVER { end } else { until(end, now()) }
 }

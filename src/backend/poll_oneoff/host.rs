@@ -3,6 +3,9 @@
 //! [wasi_snapshot_preview1](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md)
 
 use std::io;
+use std::ops::{Deref, DerefMut};
+
+use crate::flags::PollFlags;
 
 pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 
@@ -16,20 +19,21 @@ pub(super) const FOR_EVER: u64 = u64::MAX;
 /// The clock's own name, and no descriptor's: behind all of them (see [`is_next`]).
 pub(super) const CLOCK: u64 = !SHARED;
 
-/// Several slots have the descriptor.
-const SHARED: u64 = 1 << 32;
+/// Several slots have the descriptor: such a name is before all others.
+pub(super) const SHARED: u64 = 1 << 63;
 
 /// What a descriptor is asked for by: its first slot, so that what is told in order is
 /// in the order of slots; itself; and beside these the direction. Slots count from 1 here,
 /// for some hosts answer with 0 what nobody asked.
 pub(super) fn name(slot: u32, fd: u32, shared: bool) -> u64 {
-    (u64::from(slot) + 1) << 33 | u64::from(shared) << 32 | u64::from(fd) << 1
+    u64::from(shared) << 63 | (u64::from(slot) + 1) << 32 | u64::from(fd << 1)
 }
 
-/// The slot of a name; of a name that is none of these, one that there is not.
+/// The slot of a name that is not shared; of one that is none of these, one that there is
+/// not.
 #[inline]
 pub(super) fn slot(name: u64) -> usize {
-    ((name >> 33) as u32).wrapping_sub(1) as usize
+    ((name >> 32) as u32).wrapping_sub(1) as usize
 }
 
 #[inline]
@@ -42,11 +46,20 @@ pub(super) fn direction(name: u64) -> usize {
     name as usize & 1
 }
 
+/// The direction as a flag.
+#[inline]
+pub(super) fn flag(name: u64) -> PollFlags {
+    // By its number, which takes no table.
+    const _: () = assert!(PollFlags::IN.bits() == 1 && PollFlags::OUT.bits() == 2);
+    PollFlags::from_bits_retain(direction(name) as u16 + 1)
+}
+
 /// Whether a name is of a slot behind another one's, and of no other slot. Before the
 /// first one is 0.
 #[inline]
 pub(super) fn is_next(name: u64, last: u64) -> bool {
-    name >> 33 > last >> 33 && name & SHARED == 0
+    // Of one slot the two directions are the last bit.
+    name.cast_signed() > (last | 1).cast_signed()
 }
 
 pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription {
@@ -70,10 +83,15 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
     }
 }
 
-/// The clock that ends a wait. Relative, because hosts get absolute times wrong;
-/// never zero, because to some hosts that is for ever: a last bit of 1 is cheaper than a comparison.
+/// Never zero, because to some hosts that is for ever: a last bit of 1 is cheaper than a
+/// comparison.
+pub(super) fn no_zero(left: u64) -> u64 {
+    left | 1
+}
+
+/// The clock that ends a wait. Relative, because hosts get absolute times wrong.
 pub(super) fn clock(left: u64) -> Subscription {
-    let timeout = left | 1;
+    let timeout = no_zero(left);
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =
@@ -81,20 +99,56 @@ pub(super) fn clock(left: u64) -> Subscription {
     Subscription { userdata: CLOCK, u }
 }
 
-/// One `poll_oneoff`, and what it told.
-#[inline]
-pub(super) fn poll(asked: &[Subscription], events: &mut Vec<Event>) -> Result<(), Errno> {
-    events.clear();
-    if events.capacity() < asked.len() {
-        events.reserve(asked.len());
+/// What the host told last.
+#[derive(Default)]
+pub(super) struct Events {
+    all: Vec<Event>,
+    /// Where the host puts how many. (A place on the stack would cost more.)
+    told: usize,
+}
+
+impl Events {
+    /// One `poll_oneoff`.
+    #[inline]
+    pub(super) fn ask(&mut self, asked: &[Subscription]) -> Result<(), Errno> {
+        let Events { all, told } = self;
+        all.clear();
+        if all.capacity() < asked.len() {
+            all.reserve(asked.len());
+        }
+        let (from, to, told) = (asked.as_ptr(), all.as_mut_ptr(), &raw mut *told);
+        // SAFETY: there is room for as many events as there are subscriptions, and the host
+        // fills those that it tells. An `Errno` is a number and nothing else.
+        unsafe {
+            let raw = wasi::wasi_snapshot_preview1::poll_oneoff(
+                from as i32,
+                to as i32,
+                asked.len() as i32,
+                told as i32,
+            );
+            if raw != 0 {
+                return Err(std::mem::transmute::<u16, Errno>(raw as u16));
+            }
+            all.set_len((*told).min(asked.len()));
+        }
+        Ok(())
     }
-    // SAFETY: there is room for as many events as there are subscriptions, and the host
-    // fills those that it tells.
-    unsafe {
-        let told = wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), asked.len())?;
-        events.set_len(told.min(asked.len()));
+}
+
+impl Deref for Events {
+    type Target = Vec<Event>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<Event> {
+        &self.all
     }
-    Ok(())
+}
+
+impl DerefMut for Events {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<Event> {
+        &mut self.all
+    }
 }
 
 /// What the host says of one direction of a descriptor without waiting.

@@ -30,8 +30,6 @@ pub(super) const TELLS_CLOSED: u16 = 256;
 pub(super) const TRIED: u16 = 512;
 /// It was asked whether it tells at once of what was ready just before.
 pub(super) const TRIED_AT_ONCE: u16 = 2048;
-/// What no host is known to have: nothing is done that needs it.
-pub(super) const NEVER: u16 = 1 << 15;
 /// Standard input was asked for the first time.
 pub(super) const STDIN_STARTED: u16 = 1024;
 

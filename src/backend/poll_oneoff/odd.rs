@@ -21,7 +21,7 @@
 
 use std::io;
 
-use super::clock::{self, now};
+use super::clock::{left_until, now};
 use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE};
 use super::{FLAGS, NOWHERE, OneoffList, STDIN, known};
 use crate::flags::PollFlags;
@@ -47,11 +47,6 @@ const OFTEN: usize = 3;
 const SHORT: u64 = 16 * MILLISECOND;
 const LONG: u64 = 256 * MILLISECOND;
 
-/// How long until then.
-fn left_until(end: u64) -> u64 {
-    if end == FOR_EVER { FOR_EVER } else { end.saturating_sub(now()) }
-}
-
 /// The shortest wait that tells what is ready.
 fn shortest() -> u64 {
     if known::all(known::TELLS_AT_ONCE) { 0 } else { COARSE }
@@ -59,7 +54,7 @@ fn shortest() -> u64 {
 
 /// What has to be [`known`] of the host, so that it can be asked for all at once.
 #[derive(Clone, Copy)]
-pub(super) struct Needs {
+struct Needs {
     /// In any case; a host of which more is not known is asked what is ready now.
     now: u16,
     /// For a wait with a clock, and for one without.
@@ -67,8 +62,19 @@ pub(super) struct Needs {
     ever: u16,
 }
 
+/// What the host is trusted with. (What has to be known of it for that is never forgotten.)
+#[derive(Default)]
+pub(super) struct Trust {
+    /// To tell all that is ready now.
+    now: bool,
+    /// To be asked for all at once, with any clock, and without one.
+    timed: bool,
+    ever: bool,
+    /// So many events, or more, may not be what is ready. Fewer than none are not.
+    pub(super) doubt: usize,
+}
+
 impl Needs {
-    #[inline]
     fn of(self, left: u64) -> u16 {
         match left {
             0 => self.now,
@@ -78,9 +84,13 @@ impl Needs {
     }
 }
 
-impl Default for Needs {
-    fn default() -> Needs {
-        Needs { now: known::NEVER, clock: known::NEVER, ever: known::NEVER }
+impl Trust {
+    /// For how long it can be asked. A host that was not seen to end a wait in time is
+    /// asked what is ready now.
+    #[inline]
+    pub(super) fn with(&self, left: u64) -> Option<u64> {
+        let trusted = if left == FOR_EVER { self.ever } else { self.timed };
+        if trusted { Some(left) } else { self.now.then_some(0) }
     }
 }
 
@@ -98,31 +108,24 @@ impl OneoffList {
 
     /// What is asked, or has to be looked at before, has changed.
     pub(super) fn weigh(&mut self) {
-        let careless = !self.asked.is_empty() && self.looked.is_empty();
-        self.needs = if careless { self.needs(known::TELLS_CLOSED) } else { Needs::default() };
-    }
-
-    /// For how long the host can be asked everything at once, with nothing to be looked
-    /// at before. A host that was not seen to end a wait in time is asked what is ready
-    /// now.
-    #[inline]
-    pub(super) fn without_care(&self, left: u64) -> Option<u64> {
-        if known::all(self.needs.of(left)) {
-            Some(left)
-        } else {
-            known::all(self.needs.now).then_some(0)
+        self.trust = Trust::default();
+        let asked = self.asked.len();
+        if asked > 0 && self.looked.is_empty() {
+            let needs = self.needs(known::TELLS_CLOSED);
+            let [now, clock, ever] = [needs.now, needs.clock, needs.ever].map(known::all);
+            let doubt = match asked {
+                _ if self.stdin => 1,
+                _ if known::tells_some(asked) => usize::MAX,
+                _ => asked,
+            };
+            self.trust = Trust { now, timed: now && clock, ever, doubt };
         }
     }
 
     /// A wait with a host that may wait too long, tell of too much or of too little.
-    /// `answer`: what it said already.
     #[cold]
-    pub(super) fn wait_warily(
-        &mut self,
-        until: &Until<'_>,
-        answer: Option<Result<(), Errno>>,
-    ) -> io::Result<usize> {
-        let waited = self.wait_in_turns(until, answer);
+    pub(super) fn wait_warily(&mut self, until: Until<'_>) -> io::Result<usize> {
+        let waited = self.wait_in_turns(until);
         self.weigh();
         if waited.is_err() {
             self.ready.clear();
@@ -131,20 +134,12 @@ impl OneoffList {
         waited.map(|()| self.events.len())
     }
 
-    fn wait_in_turns(
-        &mut self,
-        until: &Until<'_>,
-        mut answer: Option<Result<(), Errno>>,
-    ) -> io::Result<()> {
+    fn wait_in_turns(&mut self, until: Until<'_>) -> io::Result<()> {
+        let mut answer = self.said.take().flatten();
         self.ready.clear();
         self.look();
         self.beware();
-        let mut left = clock::left(&until.deadline);
-        let end = match until.deadline.at() {
-            Some(at) => at.nanos(),
-            None if left == 0 => 0,
-            None => FOR_EVER,
-        };
+        let (mut left, end) = (until.deadline.nanos(), until.deadline.end());
         let mut turn = 0;
         while !self.asked.is_empty() {
             let asked = self.asked.len();
@@ -360,7 +355,7 @@ impl OneoffList {
     fn ask_each(&mut self, time: u64) {
         for place in (0..self.asked.len()).rev() {
             let Some(&one) = self.asked.get(place) else { continue };
-            match host::poll(&[one, host::clock(time)], &mut self.events) {
+            match self.events.ask(&[one, host::clock(time)]) {
                 Ok(()) => {
                     self.take_in();
                 }
@@ -376,12 +371,10 @@ impl OneoffList {
     /// Asks for what is in `scratch`, for so long, until something is told; so often, for
     /// the process may have stood still, and the clock have been first.
     fn repeat(&mut self, time: u64, often: usize) {
-        let mut asked = std::mem::take(&mut self.scratch);
-        asked.push(host::clock(time));
         let before = self.ready.len();
         for _ in 0..often {
             let begin = now();
-            if host::poll(&asked, &mut self.events).is_ok() {
+            if self.events.ask(self.scratch.in_time(time)).is_ok() {
                 self.believe();
             }
             if self.ready.len() > before
@@ -391,7 +384,6 @@ impl OneoffList {
                 break;
             }
         }
-        self.scratch = asked;
     }
 
     /// A short wait found nothing. To be sure of it, some hosts need a little time.
@@ -399,7 +391,7 @@ impl OneoffList {
         let time = if self.stdin_has_to_be_asked() { reading() } else { shortest() };
         if time > 0 {
             self.scratch.clear();
-            self.scratch.extend_from_slice(&self.asked);
+            self.asked.iter().for_each(|asked| self.scratch.push(*asked));
             self.repeat(time, OFTEN);
         }
     }
@@ -427,7 +419,7 @@ impl OneoffList {
         if self.stdin_has_to_be_asked() && !self.ready.iter().any(|one| one.fd == 0) {
             self.scratch.clear();
             let stdin = self.asked.iter().filter(|asked| asked.userdata as u32 == STDIN);
-            self.scratch.extend(stdin);
+            stdin.for_each(|asked| self.scratch.push(*asked));
             self.repeat(reading(), 1);
         }
     }
@@ -439,7 +431,7 @@ impl OneoffList {
             return Ok(());
         }
         let asked = self.asked.len();
-        host::poll(&[host::clock(0)], &mut self.events).map_err(host::error)?;
+        self.events.ask(&[host::clock(0)]).map_err(host::error)?;
         self.ask_each(0);
         if self.asked.len() < asked { Ok(()) } else { Err(host::error(errno)) }
     }
@@ -487,7 +479,7 @@ impl OneoffList {
                     "nothing can end this wait: no source that could become ready, and no timeout",
                 ));
             }
-            host::poll(&[host::clock(left)], &mut self.events).map_err(host::error)?;
+            self.events.ask(&[host::clock(left)]).map_err(host::error)?;
             left = left_until(end);
             if left > 0 {
                 left = left.max(MILLISECOND);

@@ -1,0 +1,58 @@
+//! The array that `poll_oneoff` takes. The clock is always there behind the sources, so
+//! that a wait with a timeout has a number to write and no more.
+
+use std::ops::{Deref, DerefMut};
+
+use super::host::{self, FOR_EVER, Subscription};
+
+/// What is asked of the host: it looks like the sources alone.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// With the clock, once there was a source.
+    all: Vec<Subscription>,
+}
+
+impl Asked {
+    pub(super) fn push(&mut self, subscription: Subscription) {
+        match self.all.last_mut() {
+            Some(clock) => *clock = subscription,
+            None => self.all.push(subscription),
+        }
+        self.all.push(host::clock(FOR_EVER));
+    }
+
+    pub(super) fn swap_remove(&mut self, place: usize) {
+        let last = self.len() - 1;
+        self.all.swap(place, last);
+        self.all.swap_remove(last);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.all.clear();
+    }
+
+    /// The sources and the clock, for so long.
+    #[inline]
+    pub(super) fn in_time(&mut self, left: u64) -> &[Subscription] {
+        if let Some(clock) = self.all.last_mut() {
+            clock.u.u.clock.timeout = host::no_zero(left);
+        }
+        &self.all
+    }
+}
+
+impl Deref for Asked {
+    type Target = [Subscription];
+
+    #[inline]
+    fn deref(&self) -> &[Subscription] {
+        self.all.split_last().map_or(&[], |(_, sources)| sources)
+    }
+}
+
+impl DerefMut for Asked {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Subscription] {
+        self.all.split_last_mut().map_or(&mut [], |(_, sources)| sources)
+    }
+}
