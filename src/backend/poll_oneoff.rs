@@ -467,6 +467,9 @@ impl OneoffList {
         }
         if last == host::CLOCK {
             events.pop();
+            if events.is_empty() {
+                return false;
+            }
         }
         events.len() < trust.doubt || self.is_beyond_doubt()
     }
@@ -475,9 +478,6 @@ impl OneoffList {
     /// known of standard input: it is ready, or had its time.
     fn is_beyond_doubt(&self) -> bool {
         let OneoffList { events, asked, .. } = self;
-        if events.is_empty() {
-            return false;
-        }
         if events.len() >= asked.len()
             && !known::tells_some(asked.len())
             && events.iter().any(|event| event.fd_readwrite.nbytes == 0)

@@ -70,7 +70,7 @@ pub(super) struct Trust {
     /// To be asked for all at once, with any clock, and without one.
     timed: bool,
     ever: bool,
-    /// So many events, or more, may not be what is ready. Fewer than none are not.
+    /// So many events, or more, may not be what is ready.
     pub(super) doubt: usize,
 }
 
