@@ -169,12 +169,15 @@ pub struct Selection {
     /// From a source to its slot.
     index: Index,
     /// See [`only_list`](Selection::only_list).
-    only: Option<u8>,
-    /// `list` has others than these.
+    only: usize,
+    /// `list` has others than these: it was refilled.
     stale: bool,
     /// The slots to pass over.
     silent: Vec<usize>,
 }
+
+/// More lists than one, or none.
+const SEVERAL: usize = 3;
 
 struct Known {
     source: RawSource,
@@ -235,21 +238,27 @@ impl Selection {
                 _ => {}
             }
         }
-        if self.stale {
+        if HostList::REFILLS && self.stale {
             self.forget();
         }
         let end = self.take_in(0, 0, read.map(AsSource::as_source));
         let end = self.take_in(1, end, write.map(AsSource::as_source));
         let end = self.take_in(2, end, except.map(AsSource::as_source));
-        if end != self.known.len() {
+        // (The sources of a silent slot are not known any more.)
+        if end != self.slot_of.len() {
             self.cut(end);
         }
-        if let Some(which) = self.only {
+        if let Some(found) = self.found.get_mut(self.only) {
             let ready = self.list.wait_plainly(usize::MAX, &until);
             if ready > 0 {
                 // Of what was asked for this list.
-                let plain = self.list.ready_plainly();
-                self.found[which as usize].extend(plain.map(|(slot, _)| slot));
+                let mut slots = self.list.ready_plainly().map(|(slot, _)| slot);
+                // Mostly it is one, for which `extend` is much to begin with.
+                if ready > 1 {
+                    found.extend(slots);
+                } else if let Some(slot) = slots.next() {
+                    found.push(slot);
+                }
                 return Ok(());
             }
         }
@@ -278,34 +287,33 @@ impl Selection {
         start: usize,
         mut sources: impl Iterator<Item = Source<'a>>,
     ) -> usize {
-        let mut known = self.known.get(start..).unwrap_or_default();
-        let (mut same, mut next) = (start, None);
-        let mut is = |known: u64| {
+        let known = self.known.get(start..).unwrap_or_default();
+        let (mut left, mut next) = (known.iter(), None);
+        let mut is = |known: &u64| {
             next = sources.next();
-            next.is_some_and(|source| code(which, source.raw()) == known)
+            next.is_some_and(|source| code(which, source.raw()) == *known)
         };
         // Several at a time: it is what a wait for long lists costs.
         let all = 'all: {
-            while let Some((some, rest)) = known.split_first_chunk::<16>() {
-                for known in some {
-                    if !is(*known) {
-                        break 'all false;
-                    }
-                    same += 1;
-                }
-                known = rest;
-            }
-            for known in known {
-                if !is(*known) {
+            while let Some((some, rest)) = left.as_slice().split_first_chunk::<16>() {
+                if let Some(at) = some.iter().position(|known| !is(known)) {
+                    left = left.as_slice()[at..].iter();
                     break 'all false;
                 }
-                same += 1;
+                left = rest.iter();
+            }
+            while let Some((known, rest)) = left.as_slice().split_first() {
+                if !is(known) {
+                    break 'all false;
+                }
+                left = rest.iter();
             }
             true
         };
         if all {
             next = sources.next();
         }
+        let same = start + known.len() - left.len();
         let Some(other) = next else { return same };
         self.cut(same);
         for source in std::iter::once(other).chain(sources) {
@@ -314,13 +322,14 @@ impl Selection {
         self.known.len()
     }
 
-    /// The one list that has sources, if each is in it once: its positions are the slots.
-    fn only_list(&self) -> Option<u8> {
+    /// The one list that has sources, if each is in it once: its positions are the slots. Else
+    /// [`SEVERAL`].
+    fn only_list(&self) -> usize {
         let mut start = 0;
         let has_some = self.ends.map(|end| end > std::mem::replace(&mut start, end));
-        let only = has_some.iter().position(|some| *some)?;
+        let Some(only) = has_some.iter().position(|some| *some) else { return SEVERAL };
         let others = has_some[only + 1..].contains(&true);
-        (!others && self.sources.len() == self.known.len()).then_some(only as u8)
+        if others || self.sources.len() != self.known.len() { SEVERAL } else { only }
     }
 
     fn forget(&mut self) {
@@ -385,8 +394,8 @@ impl Selection {
 
     fn wait_for_known(&mut self, until: &mut Until<'_>) -> io::Result<()> {
         match self.only {
-            Some(which) => self.wait_for_one(which.into(), until),
-            None => self.wait_for_several(until),
+            SEVERAL => self.wait_for_several(until),
+            which => self.wait_for_one(which, until),
         }
     }
 
@@ -452,7 +461,7 @@ impl Selection {
     /// else to say is passed over from then on.
     #[cold]
     fn is_over_anyhow(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
-        let Selection { found, list, silent, stale, .. } = self;
+        let Selection { found, list, silent, known, .. } = self;
         if seen.contains(PollFlags::NVAL) {
             let mut closed = list.ready().filter(|(_, flags)| flags.contains(PollFlags::NVAL));
             if let Some(source) = closed.find_map(|(slot, _)| list.source(slot)) {
@@ -463,7 +472,8 @@ impl Selection {
             }
         }
         if !seen.intersects(take) {
-            *stale = true;
+            // Taken in anew the next time.
+            known.clear();
             silent.extend(list.ready().map(|(slot, _)| slot));
             silent.drain(..).for_each(|slot| list.vacate(slot));
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use crate::backend::Mode;
+use crate::backend::lock::THREADS;
 use crate::backend::{Added, AtOnce, Backend, HostBackend, Key, NOT_OPEN, Taker, process};
 use crate::error::{named, not_registered, registered};
 use crate::flags::PollFlags;
@@ -673,7 +674,7 @@ impl Inner {
     #[cfg_attr(target_family = "wasm", inline)]
     fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
         events.list.clear();
-        let alone = self.waiter.load(Ordering::Relaxed) == this_thread();
+        let alone = !THREADS || self.waiter.load(Ordering::Relaxed) == this_thread();
         if !alone || self.more_than_backend.load(Ordering::SeqCst) {
             return self.wait_beside(events, until, None);
         }

@@ -18,31 +18,41 @@ pub(super) struct Cells {
     pub(super) numbers: Numbers,
 }
 
-/// Cells in chunks that never move: the first has 64 cells, each next one twice as
+/// Cells in chunks that never move: the first two have 64 cells, each next one twice as
 /// many as the one before.
 #[derive(Default)]
-struct Chunks([OnceLock<Box<[Cell]>>; 26]);
+struct Chunks {
+    /// Apart, for few programs have more.
+    first: OnceLock<Box<[Cell; FIRST]>>,
+    more: [OnceLock<Box<[Cell]>>; 26],
+}
 
 const FIRST: usize = 64;
 
 impl Chunks {
+    /// Of a slot that is not in the first one.
     #[inline]
     fn place(slot: usize) -> (usize, usize) {
-        let place = slot.saturating_add(FIRST);
-        let chunk = place.ilog2() - FIRST.ilog2();
-        (chunk as usize, place - (FIRST << chunk))
+        let bit = (slot | FIRST).ilog2();
+        ((bit - FIRST.ilog2()) as usize, slot - (1 << bit))
     }
 
     #[inline]
     fn get(&self, slot: usize) -> Option<&Cell> {
+        if slot < FIRST {
+            return Some(&self.first.get()?[slot]);
+        }
         let (chunk, at) = Chunks::place(slot);
-        self.0.get(chunk)?.get()?.get(at)
+        self.more.get(chunk)?.get()?.get(at)
     }
 
     /// The same where there need not be one yet.
     fn make(&self, slot: usize) -> Option<&Cell> {
+        if slot < FIRST {
+            return self.first.get_or_init(|| Box::new([const { Cell::new() }; FIRST])).get(slot);
+        }
         let (chunk, at) = Chunks::place(slot);
-        let cells = self.0.get(chunk)?;
+        let cells = self.more.get(chunk)?;
         cells.get_or_init(|| (0..FIRST << chunk).map(|_| Cell::new()).collect()).get(at)
     }
 }
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn slots_have_cells_of_their_own() {
         let mut before = None;
-        for slot in 0..10_000 {
+        for slot in FIRST..10_000 {
             let place = Chunks::place(slot);
             assert!(place.1 < FIRST << place.0);
             assert!(before < Some(place));

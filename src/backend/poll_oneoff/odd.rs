@@ -67,9 +67,8 @@ struct Needs {
 pub(super) struct Trust {
     /// To tell all that is ready now.
     now: bool,
-    /// To be asked for all at once, with any clock, and without one.
-    timed: bool,
-    ever: bool,
+    /// To be asked for all at once, in waits that [rank](Trust::rank) below this.
+    below: u64,
     /// So many events, or more, may not be what is ready.
     pub(super) doubt: usize,
 }
@@ -89,8 +88,14 @@ impl Trust {
     /// asked what is ready now.
     #[inline]
     pub(super) fn with(&self, left: u64) -> Option<u64> {
-        let trusted = if left == FOR_EVER { self.ever } else { self.timed };
+        let trusted = Trust::rank(left) < self.below;
         if trusted { Some(left) } else { self.now.then_some(0) }
+    }
+
+    /// What takes most trust is last: no clock, no time, and then any time.
+    #[inline]
+    fn rank(left: u64) -> u64 {
+        left.wrapping_add(1)
     }
 }
 
@@ -113,12 +118,18 @@ impl OneoffList {
         if asked > 0 && self.looked.is_empty() {
             let needs = self.needs(known::TELLS_CLOSED);
             let [now, clock, ever] = [needs.now, needs.clock, needs.ever].map(known::all);
+            let below = match (ever, now, clock) {
+                (false, ..) => Trust::rank(FOR_EVER),
+                (true, false, _) => Trust::rank(0),
+                (true, true, false) => Trust::rank(1),
+                (true, true, true) => u64::MAX,
+            };
             let doubt = match asked {
                 _ if self.stdin => 1,
                 _ if known::tells_some(asked) => usize::MAX,
                 _ => asked,
             };
-            self.trust = Trust { now, timed: now && clock, ever, doubt };
+            self.trust = Trust { now, below, doubt };
         }
     }
 
