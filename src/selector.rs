@@ -190,10 +190,11 @@ impl Taker for Telling<'_> {
         key: impl Fn(usize) -> Option<Key>,
     ) -> bool {
         let Telling { cells, list } = self;
-        let mut all = true;
+        let (mut near, mut all) = (cells.near(), true);
         found.for_each(|(slot, flags)| {
             let key = || key(slot);
-            all &= cells.tell_plain(slot, key, flags, list) || cells.tell_level(key(), flags, list);
+            all &= Cells::tell_plain(&mut near, slot, key, flags, list)
+                || cells.tell_level(key(), flags, list);
         });
         all
     }

@@ -14,46 +14,78 @@ use crate::flags::PollFlags;
 /// of the source itself (see `numbers`).
 #[derive(Default)]
 pub(super) struct Cells {
-    slots: Chunks,
+    slots: Blocks,
     pub(super) numbers: Numbers,
 }
 
-/// Cells in chunks that never move: the first two have 64 cells, each next one twice as
-/// many as the one before.
-#[derive(Default)]
-struct Chunks {
-    /// Apart, for few programs have more.
-    first: OnceLock<Box<[Cell; FIRST]>>,
-    more: [OnceLock<Box<[Cell]>>; 26],
+/// Cells in blocks that never move.
+struct Blocks {
+    /// Always there, for few programs need more.
+    first: Box<Block>,
+    /// One, and each time twice as many as the time before.
+    more: [OnceLock<Box<[Block]>>; 26],
 }
 
-const FIRST: usize = 64;
+const BLOCK: usize = 64;
+type Block = [Cell; BLOCK];
 
-impl Chunks {
-    /// Of a slot that is not in the first one.
+const NEW: Block = [const { Cell::new() }; BLOCK];
+
+/// In place of a block that is not there.
+static NONE: Block = NEW;
+
+impl Default for Blocks {
+    fn default() -> Blocks {
+        Blocks { first: Box::new(NEW), more: [const { OnceLock::new() }; 26] }
+    }
+}
+
+impl Blocks {
+    /// Of a slot that is not in the first block.
     #[inline]
     fn place(slot: usize) -> (usize, usize) {
-        let bit = (slot | FIRST).ilog2();
-        ((bit - FIRST.ilog2()) as usize, slot - (1 << bit))
+        let block = slot / BLOCK;
+        let part = (block | 1).ilog2();
+        (part as usize, block - (1 << part))
     }
 
     #[inline]
-    fn get(&self, slot: usize) -> Option<&Cell> {
-        if slot < FIRST {
-            return Some(&self.first.get()?[slot]);
+    fn of(&self, slot: usize) -> Option<&Block> {
+        if slot < BLOCK {
+            return Some(&self.first);
         }
-        let (chunk, at) = Chunks::place(slot);
-        self.more.get(chunk)?.get()?.get(at)
+        let (part, at) = Blocks::place(slot);
+        self.more.get(part)?.get()?.get(at)
     }
 
     /// The same where there need not be one yet.
-    fn make(&self, slot: usize) -> Option<&Cell> {
-        if slot < FIRST {
-            return self.first.get_or_init(|| Box::new([const { Cell::new() }; FIRST])).get(slot);
+    fn make(&self, slot: usize) -> Option<&Block> {
+        if slot < BLOCK {
+            return Some(&self.first);
         }
-        let (chunk, at) = Chunks::place(slot);
-        let cells = self.more.get(chunk)?;
-        cells.get_or_init(|| (0..FIRST << chunk).map(|_| Cell::new()).collect()).get(at)
+        let (part, at) = Blocks::place(slot);
+        self.more.get(part)?.get_or_init(|| (0..1 << part).map(|_| NEW).collect()).get(at)
+    }
+}
+
+/// The cells of slots that come in order: what is near the last one is found at once.
+pub(super) struct Near<'a> {
+    all: &'a Blocks,
+    /// The block of the last one, and its first slot.
+    block: &'a Block,
+    begin: usize,
+}
+
+impl<'a> Near<'a> {
+    #[inline]
+    fn get(&mut self, slot: usize) -> &'a Cell {
+        let mut at = slot.wrapping_sub(self.begin);
+        if at >= BLOCK {
+            at = slot % BLOCK;
+            self.begin = slot - at;
+            self.block = self.all.of(slot).unwrap_or(&NONE);
+        }
+        &self.block[at]
     }
 }
 
@@ -180,14 +212,20 @@ impl Cells {
     fn get(&self, key: Key) -> Option<&Cell> {
         match numbers::number(key) {
             Some(number) => self.numbers.get(number),
-            None => self.slots.get(key.slot()),
+            None => Some(&self.slots.of(key.slot())?[key.slot() % BLOCK]),
         }
+    }
+
+    /// The registrations by slot, one after the other.
+    #[inline]
+    pub(super) fn near(&self) -> Near<'_> {
+        Near { all: &self.slots, block: &self.slots.first, begin: 0 }
     }
 
     /// As a cell's. Under the lock, as all that is not told otherwise.
     pub(super) fn publish(&self, key: Key, token: u64, interest: Interest, mode: Mode) {
-        if let Some(cell) = self.slots.make(key.slot()) {
-            cell.publish(key.generation(), token, interest, mode);
+        if let Some(block) = self.slots.make(key.slot()) {
+            block[key.slot() % BLOCK].publish(key.generation(), token, interest, mode);
         }
     }
 
@@ -233,7 +271,7 @@ impl Cells {
     /// one thread only it is the one in this slot.
     #[inline]
     pub(super) fn tell_plain(
-        &self,
+        near: &mut Near<'_>,
         slot: usize,
         key: impl Fn() -> Option<Key>,
         flags: PollFlags,
@@ -241,7 +279,7 @@ impl Cells {
     ) -> bool {
         let meant =
             |generation| !THREADS || key().is_some_and(|key| key.generation() == generation);
-        let event = self.slots.get(slot).and_then(|cell| cell.plain_event(flags, meant));
+        let event = near.get(slot).plain_event(flags, meant);
         event.map(|event| list.push(event)).is_some()
     }
 
@@ -292,11 +330,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_have_cells_of_their_own() {
+    fn slots_have_blocks_of_their_own() {
         let mut before = None;
-        for slot in FIRST..10_000 {
-            let place = Chunks::place(slot);
-            assert!(place.1 < FIRST << place.0);
+        for block in 1..10_000 {
+            let place = Blocks::place(block * BLOCK);
+            assert!(place.1 < 1 << place.0);
             assert!(before < Some(place));
             before = Some(place);
         }
