@@ -1025,11 +1025,16 @@ impl Waker {
     /// The host's own.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        if self.state.woken.swap(true, Ordering::AcqRel) { Ok(()) } else { self.wake_host() }
+        if self.state.woken.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.inner.backend.wake().map_err(|error| self.not_woken(error))
     }
 
-    fn wake_host(&self) -> io::Result<()> {
-        self.inner.backend.wake().inspect_err(|_| self.state.woken.store(false, Ordering::Release))
+    #[cold]
+    fn not_woken(&self, error: io::Error) -> io::Error {
+        self.state.woken.store(false, Ordering::Release);
+        error
     }
 }
 

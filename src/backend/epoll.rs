@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::call::{epoll_ctl, epoll_wait};
 use super::unix::{check, timespec};
 use crate::event::EpollEvent;
 use crate::flags::EpollFlags;
@@ -198,7 +199,5 @@ impl AsFd for EpollFd {
     }
 }
 
-mod call;
 mod set;
-use call::{epoll_ctl, epoll_wait};
 pub(crate) use set::EpollSet;

@@ -342,6 +342,8 @@ pub(crate) use no_unix::count;
 #[cfg(not(unix))]
 pub(crate) use no_unix::{TELLS_IDENTITY, identity, process};
 
+#[cfg(unix)]
+mod call;
 #[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
 mod connect;
 #[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
@@ -349,6 +351,7 @@ pub(crate) use connect::start_connect;
 
 mod edge;
 pub(crate) mod errno;
+mod glance;
 pub(crate) mod lock;
 mod nested;
 #[cfg(not(any(

@@ -14,12 +14,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::edge::Edge;
+use super::glance::Glances;
 use super::lock::{Guard, Lent, Lock, THREADS, Turn};
 use super::nested::{self, Set, SourceList, Watch};
 use super::{Added, AtOnce, Backend, Caps, HostList, Key, List, Mode, Taker, Wake, count, errno};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
-use crate::timeout::{Deadline, Instant, Until};
+use crate::timeout::{Deadline, Instant, Signals, Until};
 
 pub(crate) struct Scan {
     /// Its name as a source: no descriptor is that large.
@@ -65,7 +66,11 @@ struct State {
     cursor: usize,
     /// Counts looks at edges.
     look: u32,
+    glances: Glances,
 }
+
+/// A look at a set so small is over before another thread could miss the lock.
+const SMALL: usize = 64;
 
 /// Of a registration what every wait needs that finds it ready.
 #[derive(Clone, Copy)]
@@ -178,6 +183,13 @@ impl State {
         let plain = self.beyond_level == 0 && self.owed.is_empty();
         let alone = !THREADS || (!self.busy && self.visitors == 0 && self.changes.is_empty());
         plain && alone
+    }
+
+    /// Whether to look first, without the waker, and mostly without letting go of the lock.
+    #[inline]
+    fn glances(&mut self, until: &Until<'_>) -> bool {
+        let may = THREADS && self.sets.is_empty() && !matches!(until.signals, Signals::Masked(_));
+        may && self.glances.is_due()
     }
 
     /// Moves what is owed to `out`. What was closed is no event and takes nobody's place.
@@ -504,7 +516,7 @@ impl Scan {
     }
 
     /// One wait of the host. The lock is not held meanwhile, if another thread might
-    /// want it. And whether another thread wanted something meanwhile.
+    /// miss it. And whether another thread wanted something meanwhile.
     #[inline]
     fn wait_host<'a>(
         &'a self,
@@ -522,12 +534,23 @@ impl Scan {
             }
             return (state, waited, false);
         }
+        let sleeps = until.deadline.left() != Some(Duration::ZERO);
+        if !sleeps && state.slots.len() <= SMALL && state.sets.is_empty() {
+            if std::mem::take(&mut state.wakes) {
+                let slots = state.slots.len();
+                state.list.truncate(slots);
+            }
+            let waited = state.list.wait(until);
+            if look == Look::Narrow {
+                state.widen();
+            }
+            return (state, waited, false);
+        }
         state.busy = true;
         let mut list = state.list.take();
         let (slots, mut wakes) = (state.slots.len(), state.wakes);
         drop(state);
 
-        let sleeps = until.deadline.left() != Some(Duration::ZERO);
         if sleeps && !wakes {
             if let Some(source) = self.wake.source() {
                 // Behind the rest: the host stops to prepare for sleep at the first
@@ -825,13 +848,22 @@ impl Backend for Scan {
         until: &Until<'_>,
         begin: impl FnOnce() -> Option<T>,
     ) -> io::Result<AtOnce> {
-        let state = self.lock();
+        let mut state = self.lock();
         if !state.is_ordinary() {
             return Ok(AtOnce::NotTried);
         }
-        let (mut state, waited, disturbed) = self.wait_host(state, Look::Whole, until);
+        let sleeps = until.deadline.left() != Some(Duration::ZERO);
+        let (mut waited, mut disturbed) = (Ok(0), false);
+        if sleeps && state.glances(until) {
+            let now = Until { deadline: Deadline::NOW, ..*until };
+            (state, waited, disturbed) = self.wait_host(state, Look::Whole, &now);
+            state.glances.learn(!matches!(waited, Ok(0)));
+        }
+        if matches!(waited, Ok(0)) && !disturbed {
+            (state, waited, disturbed) = self.wait_host(state, Look::Whole, until);
+        }
         let told = match waited {
-            Ok(0) => Ok(AtOnce::Told(0)),
+            Ok(0) if !(disturbed && sleeps) => Ok(AtOnce::Told(0)),
             Ok(ready) if !disturbed => {
                 let told = begin().is_some_and(|mut to| state.tell(ready, most, &mut to));
                 Ok(if told { AtOnce::Told(ready.min(most)) } else { AtOnce::Failed })

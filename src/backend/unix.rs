@@ -1,11 +1,12 @@
 //! What every Unix has: signal masks, wakers, a look at a descriptor.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use super::call;
 use crate::source::Held;
 
 #[cfg_attr(
@@ -181,19 +182,27 @@ impl Wake {
         self.read.as_raw_fd()
     }
 
+    #[inline(always)]
     pub(crate) fn wake(&self) -> io::Result<()> {
-        let mut end = self.write.as_ref().unwrap_or(&self.read);
-        match end.write(&1u64.to_ne_bytes()) {
-            // Full: a wake is under way already. An eventfd that nobody drains
-            // gets here after 2^64 wakes and needs room for the next edge.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.write {
-                Some(_) => Ok(()),
-                None => {
-                    self.drain();
-                    self.wake()
-                }
-            },
-            other => other.map(drop),
+        let end = self.write.as_ref().unwrap_or(&self.read).as_raw_fd();
+        match call::write(end, &1u64.to_ne_bytes()) {
+            Ok(_) => Ok(()),
+            Err(error) => self.wake_full(error),
+        }
+    }
+
+    #[cold]
+    fn wake_full(&self, error: io::Error) -> io::Result<()> {
+        match (error.kind(), &self.write) {
+            // Full: a wake is under way already.
+            (io::ErrorKind::WouldBlock, Some(_)) => Ok(()),
+            // An eventfd that nobody drains gets here after 2^64 wakes and needs room for
+            // the next edge.
+            (io::ErrorKind::WouldBlock, None) => {
+                self.drain();
+                self.wake()
+            }
+            _ => Err(error),
         }
     }
 

@@ -29,14 +29,16 @@ struct Blocks {
 const BLOCK: usize = 64;
 type Block = [Cell; BLOCK];
 
-const NEW: Block = [const { Cell::new() }; BLOCK];
+const fn block() -> Block {
+    [const { Cell::new() }; BLOCK]
+}
 
 /// In place of a block that is not there.
-static NONE: Block = NEW;
+static NONE: Block = block();
 
 impl Default for Blocks {
     fn default() -> Blocks {
-        Blocks { first: Box::new(NEW), more: [const { OnceLock::new() }; 26] }
+        Blocks { first: Box::new(block()), more: [const { OnceLock::new() }; 26] }
     }
 }
 
@@ -64,7 +66,7 @@ impl Blocks {
             return Some(&self.first);
         }
         let (part, at) = Blocks::place(slot);
-        self.more.get(part)?.get_or_init(|| (0..1 << part).map(|_| NEW).collect()).get(at)
+        self.more.get(part)?.get_or_init(|| (0..1 << part).map(|_| block()).collect()).get(at)
     }
 }
 
