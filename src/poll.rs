@@ -22,7 +22,9 @@ use crate::timeout::{Signals, Until};
 /// - [`ERR`](PollFlags::ERR), [`HUP`](PollFlags::HUP) and `NVAL` come unasked.
 ///
 /// On Unix this is poll(2) itself, ppoll(2) where there is one: one array that
-/// is kept and given to the kernel as it is. In WASI 0.1 it is one call of
+/// is kept and given to the kernel as it is. On Linux, where waits have mostly found
+/// something at once, one begins with a call that does not sleep, which takes the
+/// kernel half the time; in vain that is one wait in 256. In WASI 0.1 it is one call of
 /// `poll_oneoff`; end of file is reported as `IN`, with `HUP` where the host says
 /// so.
 ///
@@ -178,8 +180,8 @@ impl Poll {
     /// [`poll`](Poll::poll) with these signals blocked meanwhile: ppoll(2). It
     /// answers [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
     ///
-    /// macOS has no ppoll(2), and illumos is taken not to have it: there the mask is exchanged around the call, and a
-    /// signal just before it is handled without interrupting it.
+    /// macOS has no ppoll(2), and illumos is taken not to have it: there the mask is
+    /// exchanged around the call, and a signal just before it is handled without interrupting it.
     ///
     /// # Errors
     /// Those of `poll`, and `Interrupted`.

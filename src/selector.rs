@@ -392,7 +392,28 @@ impl Selector {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+        if HostBackend::CAPS.side_by_side && timeout.is_some_and(|timeout| !timeout.is_zero()) {
+            return self.wait_in_time(events, timeout);
+        }
         self.0.wait(events, Until::new(timeout, Signals::Resume))
+    }
+
+    /// Apart, so that a wait without a clock is nothing but a wait.
+    #[inline(never)]
+    fn wait_in_time(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+        let mut glances = events.glances.is_due();
+        loop {
+            let until = if glances { Until::NOW } else { Until::new(timeout, Signals::Resume) };
+            let told = self.0.wait(events, until)?;
+            if !glances {
+                return Ok(told);
+            }
+            events.glances.learn(told > 0);
+            if told > 0 {
+                return Ok(told);
+            }
+            glances = false;
+        }
     }
 
     /// [`wait`](Selector::wait) that answers
@@ -849,7 +870,7 @@ impl Inner {
     /// Makes events of wakers, of timers and of files, beside what the backend found
     /// if it was asked.
     fn take(&self, events: &mut Events, found: Option<Found>) {
-        let Events { found: buffer, list, capacity } = events;
+        let Events { found: buffer, list, capacity, .. } = events;
         let room = capacity.saturating_sub(list.len());
         if found.is_some_and(|found| found.wake) {
             self.take_wakes(list);

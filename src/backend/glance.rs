@@ -1,12 +1,13 @@
 //! When to look before a wait whether it is needed at all.
 //!
-//! A call that must not sleep takes a kernel half the time: it does not get each source to
-//! wake the caller. So where sources are mostly ready, such a glance is all that a wait
-//! takes. Where they are not it is in vain, and then it is made less and less often: in one
-//! of 256 waits.
+//! A call that must not sleep takes a kernel half the time where each source would have to be
+//! told to wake the caller; and whoever makes it need not know what time it is. So where
+//! sources are mostly ready, such a glance is all that a wait takes. Where they are not it is
+//! in vain, and then it is made less and less often: in one of 256 waits.
 
 /// What became of the glances.
-pub(super) struct Glances {
+#[derive(Debug)]
+pub(crate) struct Glances {
     /// How often they were in vain, less how often they were not.
     in_vain: u32,
     /// So many waits are without one.
@@ -25,14 +26,14 @@ impl Default for Glances {
 impl Glances {
     /// Whether the next wait begins with one.
     #[inline]
-    pub(super) fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         let due = self.without == 0;
         self.without = self.without.saturating_sub(1);
         due
     }
 
     #[inline]
-    pub(super) fn learn(&mut self, found: bool) {
+    pub(crate) fn learn(&mut self, found: bool) {
         if found {
             self.in_vain = self.in_vain.saturating_sub(1);
         } else {
@@ -49,7 +50,7 @@ mod tests {
     /// How many of a thousand waits, after a thousand, begin with a glance.
     fn glances(mut is_ready: impl FnMut(u32) -> bool) -> usize {
         let mut glances = Glances::default();
-        let mut wait = |nth: &u32| {
+        let wait = |nth: &u32| {
             let due = glances.is_due();
             if due {
                 glances.learn(is_ready(*nth));

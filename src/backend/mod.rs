@@ -201,6 +201,8 @@ pub(crate) struct Caps {
     /// Sources with smaller numbers than this it knows by them, keeps nothing by the
     /// slot of a key, and has no lock of its own.
     pub(crate) numbers: u32,
+    /// Threads wait on it side by side: one that looks and goes disturbs nobody.
+    pub(crate) side_by_side: bool,
 }
 
 /// What became of a wait without a buffer.
@@ -351,7 +353,7 @@ pub(crate) use connect::start_connect;
 
 mod edge;
 pub(crate) mod errno;
-mod glance;
+pub(crate) mod glance;
 pub(crate) mod lock;
 mod nested;
 #[cfg(not(any(

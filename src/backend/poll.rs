@@ -115,16 +115,10 @@ impl List for PollList {
         self.ready = match (whole, until.signals) {
             // The ordinary case, apart from the others, which would make it slower.
             (Some(timeout), Signals::Resume | Signals::Report) => {
-                if GLANCES && timeout != 0 && self.glances.is_due() {
-                    let ready = call::poll(&mut self.fds, 0);
-                    self.glances.learn(!matches!(ready, Ok(0)));
-                    if let Ok(ready @ 1..) = ready {
-                        self.ready = ready;
-                        return Ok(ready);
-                    }
-                }
-                match call::poll(&mut self.fds, timeout) {
-                    Ok(ready) => ready,
+                let glances = GLANCES && timeout != 0 && self.glances.is_due();
+                match call::poll(&mut self.fds, if glances { 0 } else { timeout }) {
+                    Ok(ready) if !glances => ready,
+                    Ok(ready) => self.wait_after_glance(ready, *until)?,
                     Err(error) => self.wait_again(error, *until)?,
                 }
             }
@@ -205,6 +199,13 @@ impl PollList {
         for slot in 0..self.fds.len() {
             self.fds[slot].fd = self.number(&Held::Fd(self.fds[slot].fd));
         }
+    }
+
+    /// After a glance that found so much.
+    #[inline(never)]
+    fn wait_after_glance(&mut self, ready: usize, until: Until<'_>) -> io::Result<usize> {
+        self.glances.learn(ready > 0);
+        if ready > 0 { Ok(ready) } else { self.wait_anyhow(until) }
     }
 
     /// After an error.

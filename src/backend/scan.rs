@@ -704,7 +704,7 @@ impl std::fmt::Debug for Scan {
 
 impl Backend for Scan {
     const NAME: &'static str = HostList::NAME;
-    const CAPS: Caps = Caps { edge: true, identity: false, numbers: 0 };
+    const CAPS: Caps = Caps { edge: true, identity: false, numbers: 0, side_by_side: false };
     type Buffer = Vec<(Key, PollFlags)>;
 
     fn new() -> io::Result<Scan> {

@@ -3,6 +3,7 @@
 use bitflags::bitflags;
 
 use super::Interest;
+use crate::backend::glance::Glances;
 use crate::backend::{AT_ONCE, Backend, HostBackend};
 use crate::flags::PollFlags;
 
@@ -162,6 +163,7 @@ pub struct Events {
     pub(super) found: <HostBackend as Backend>::Buffer,
     pub(super) list: Vec<Event>,
     pub(super) capacity: usize,
+    pub(super) glances: Glances,
 }
 
 impl Events {
@@ -173,6 +175,7 @@ impl Events {
             found: Default::default(),
             list: Vec::with_capacity(capacity.min(AT_ONCE)),
             capacity: capacity.clamp(1, MOST),
+            glances: Glances::default(),
         }
     }
 

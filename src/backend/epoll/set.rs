@@ -57,7 +57,7 @@ impl EpollSet {
 
 impl Backend for EpollSet {
     const NAME: &'static str = "epoll";
-    const CAPS: Caps = Caps { edge: true, identity: true, numbers: 1 << 17 };
+    const CAPS: Caps = Caps { edge: true, identity: true, numbers: 1 << 17, side_by_side: true };
     type Buffer = Buffer;
 
     fn new() -> io::Result<EpollSet> {

@@ -423,7 +423,7 @@ fn is_ready_device(source: &Member, error: &io::Error) -> bool {
 
 impl Backend for KqueueSet {
     const NAME: &'static str = "kqueue";
-    const CAPS: Caps = Caps { edge: true, identity: true, numbers: 0 };
+    const CAPS: Caps = Caps { edge: true, identity: true, numbers: 0, side_by_side: true };
     type Buffer = Buffer;
 
     fn new() -> io::Result<KqueueSet> {
