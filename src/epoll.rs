@@ -197,7 +197,7 @@ impl Epoll {
     #[doc(alias = "epoll_pwait2")]
     #[inline]
     pub fn wait(&self, events: &mut [EpollEvent], timeout: Option<Duration>) -> io::Result<usize> {
-        self.0.wait(events, Until::new(timeout, Signals::Resume))
+        self.0.wait(events, &Until::new(timeout, Signals::Resume))
     }
 
     /// [`wait`](Epoll::wait) that answers
@@ -210,7 +210,7 @@ impl Epoll {
         events: &mut [EpollEvent],
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
-        self.0.wait(events, Until::new(timeout, Signals::Report))
+        self.0.wait(events, &Until::new(timeout, Signals::Report))
     }
 
     /// [`wait`](Epoll::wait) with these signals blocked meanwhile. It answers
@@ -226,7 +226,7 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: &SignalSet,
     ) -> io::Result<usize> {
-        self.0.wait(events, Until::new(timeout, Signals::Masked(mask)))
+        self.0.wait(events, &Until::new(timeout, Signals::Masked(mask)))
     }
 
     /// Python's `poll`: [`wait`](Epoll::wait) that makes its own list, of at most

@@ -165,6 +165,11 @@ struct State {
     files_turn: bool,
 }
 
+/// A wake was found.
+const WAKE: u8 = 1;
+/// News of what is not registered, or not open.
+const ODD: u8 = 2;
+
 /// What the backend found.
 #[derive(Clone, Copy)]
 struct Found {
@@ -174,6 +179,13 @@ struct Found {
     wake: bool,
     /// News of what is not registered, or not open.
     odd: bool,
+}
+
+impl Found {
+    fn of(events: &Events, late: u8) -> Found {
+        let any = HostBackend::events(&events.found).next().is_some();
+        Found { any, wake: late & WAKE != 0, odd: late & ODD != 0 }
+    }
 }
 
 /// Makes events of what the backend tells.
@@ -395,7 +407,7 @@ impl Selector {
         if HostBackend::CAPS.side_by_side && timeout.is_some_and(|timeout| !timeout.is_zero()) {
             return self.wait_in_time(events, timeout);
         }
-        self.0.wait(events, Until::new(timeout, Signals::Resume))
+        self.0.wait(events, &Until::new(timeout, Signals::Resume))
     }
 
     /// Apart, so that a wait without a clock is nothing but a wait.
@@ -404,7 +416,7 @@ impl Selector {
         let mut glances = events.glances.is_due();
         loop {
             let until = if glances { Until::NOW } else { Until::new(timeout, Signals::Resume) };
-            let told = self.0.wait(events, until)?;
+            let told = self.0.wait(events, &until)?;
             if !glances {
                 return Ok(told);
             }
@@ -429,7 +441,7 @@ impl Selector {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> io::Result<usize> {
-        self.0.wait(events, Until::new(timeout, Signals::Report))
+        self.0.wait(events, &Until::new(timeout, Signals::Report))
     }
 
     /// [`wait`](Selector::wait) with these signals blocked meanwhile. It answers
@@ -444,7 +456,7 @@ impl Selector {
         timeout: Option<Duration>,
         mask: &SignalSet,
     ) -> io::Result<usize> {
-        self.0.wait(events, Until::new(timeout, Signals::Masked(mask)))
+        self.0.wait(events, &Until::new(timeout, Signals::Masked(mask)))
     }
 }
 
@@ -694,36 +706,44 @@ impl Inner {
 
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
-    fn wait(&self, events: &mut Events, until: Until<'_>) -> io::Result<usize> {
+    fn wait(&self, events: &mut Events, until: &Until<'_>) -> io::Result<usize> {
         events.list.clear();
         let alone = !THREADS || self.waiter.load(Ordering::Relaxed) == this_thread();
         if !alone || self.more_than_backend.load(Ordering::SeqCst) {
-            return self.wait_beside(events, until, None);
+            return self.wait_beside(events, *until, None);
         }
         // The ordinary case, apart from the others, which would make it slower.
         let Events { list, capacity, .. } = &mut *events;
         let cells = &self.cells;
         if HostBackend::PLAIN {
-            return match self.backend.wait_plainly(*capacity, &until, Telling { cells, list }) {
+            return match self.backend.wait_plainly(*capacity, until, Telling { cells, list }) {
                 told if told > 0 && !events.list.is_empty() => Ok(events.list.len()),
-                _ => self.wait_again(events, until, AtOnce::Failed),
+                _ => self.wait_again(events, *until, AtOnce::Failed),
             };
         }
         let waited =
-            self.backend.wait_at_once(*capacity, &until, move || Some(Telling { cells, list }))?;
+            self.backend.wait_at_once(*capacity, until, move || Some(Telling { cells, list }))?;
         match waited {
             AtOnce::Told(_) if !events.list.is_empty() => return Ok(events.list.len()),
             AtOnce::NotTried => {}
-            other => return self.wait_again(events, until, other),
+            other => return self.wait_again(events, *until, other),
         }
         self.backend.wait(&mut events.found, events.capacity, until)?;
-        let mut found = self.tell(events);
-        if found.wake {
-            self.take_wakes(&mut events.list);
-            found.wake = false;
+        let late = self.tell(events);
+        if late != 0 || events.list.is_empty() {
+            return self.wait_told(events, until, late);
         }
-        if events.list.is_empty() || found.odd {
-            return self.wait_beside(events, until, Some(found));
+        Ok(events.list.len())
+    }
+
+    /// After a wait that found more than events of sources, or none.
+    fn wait_told(&self, events: &mut Events, until: &Until<'_>, late: u8) -> io::Result<usize> {
+        if late & WAKE != 0 {
+            self.take_wakes(&mut events.list);
+        }
+        if events.list.is_empty() || late & ODD != 0 {
+            let found = Found { wake: false, ..Found::of(events, late) };
+            return self.wait_beside(events, *until, Some(found));
         }
         Ok(events.list.len())
     }
@@ -780,8 +800,9 @@ impl Inner {
                         (this.deadline, most) = self.look_beside(until, most, seen);
                     }
                     if most > 0 {
-                        self.backend.wait(&mut events.found, most, this)?;
-                        Some(self.tell(events))
+                        self.backend.wait(&mut events.found, most, &this)?;
+                        let late = self.tell(events);
+                        Some(Found::of(events, late))
                     } else {
                         None
                     }
@@ -851,20 +872,26 @@ impl Inner {
         }
     }
 
-    /// Makes events of what the backend found.
+    /// Makes events of what the backend found: what else there is, [`WAKE`] and [`ODD`].
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
-    fn tell(&self, events: &mut Events) -> Found {
+    fn tell(&self, events: &mut Events) -> u8 {
         let Events { found, list, .. } = events;
-        let mut result = Found { any: false, wake: false, odd: false };
+        let mut late = 0;
         for (key, flags) in HostBackend::events(found) {
-            result.any = true;
-            if flags.contains(PollFlags::NVAL) || self.cells.tell(key, flags, list) == Told::Stale {
-                result.wake |= key == Key::WAKE;
-                result.odd |= key != Key::WAKE;
+            if !self.cells.tell(key, flags, list) {
+                late |= self.tell_anyhow(key, flags, list);
             }
         }
-        result
+        late
+    }
+
+    fn tell_anyhow(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> u8 {
+        match key {
+            Key::WAKE => WAKE,
+            key if self.cells.tell_anyhow(true, key, flags, list) == Told::Stale => ODD,
+            _ => 0,
+        }
     }
 
     /// Makes events of wakers, of timers and of files, beside what the backend found
@@ -883,13 +910,19 @@ impl Inner {
         }
     }
 
+    #[inline]
     fn take_wakes(&self, list: &mut Vec<Event>) {
         if let Some(waker) = self.waker.get() {
             waker.take(list);
         }
         if self.more_wakers.load(Ordering::SeqCst) {
-            self.lock().wakers.retain(|waker| waker.take(list));
+            self.take_more_wakes(list);
         }
+    }
+
+    #[cold]
+    fn take_more_wakes(&self, list: &mut Vec<Event>) {
+        self.lock().wakers.retain(|waker| waker.take(list));
     }
 
     /// Sources that were closed.

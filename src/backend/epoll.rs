@@ -73,17 +73,17 @@ impl EpollFd {
 
     /// Fills the front of `events`.
     #[inline(always)]
-    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
+    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: &Until<'_>) -> io::Result<usize> {
         let whole = whole_milliseconds(until.deadline.left());
         match (whole, until.signals) {
             // The ordinary case, apart from the others, which would make it slower.
             (Some(timeout), Signals::Resume | Signals::Report) => {
                 match epoll_wait(self.0.as_raw_fd(), events, timeout) {
-                    Err(error) => self.wait_again(events, error, until),
+                    Err(error) => self.wait_again(events, error, *until),
                     told => told,
                 }
             }
-            _ => self.wait_anyhow(events, until),
+            _ => self.wait_anyhow(events, *until),
         }
     }
 

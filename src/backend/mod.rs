@@ -278,7 +278,7 @@ pub(crate) trait Backend: Sized + Send + Sync {
 
     /// Waits for at most `most` events. Returns with none when `until` ends it;
     /// may be spurious, never misses, and holds no lock meanwhile.
-    fn wait(&self, out: &mut Self::Buffer, most: usize, until: Until<'_>) -> io::Result<()>;
+    fn wait(&self, out: &mut Self::Buffer, most: usize, until: &Until<'_>) -> io::Result<()>;
 
     /// The same, where [`wait_at_once`](Backend::wait_at_once) was tried.
     #[allow(dead_code, reason = "where the kernel has epoll")]
@@ -286,7 +286,7 @@ pub(crate) trait Backend: Sized + Send + Sync {
         &self,
         out: &mut Self::Buffer,
         most: usize,
-        until: Until<'_>,
+        until: &Until<'_>,
     ) -> io::Result<()> {
         self.wait(out, most, until)
     }

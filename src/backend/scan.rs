@@ -767,15 +767,18 @@ impl Backend for Scan {
         &self,
         out: &mut Vec<(Key, PollFlags)>,
         most: usize,
-        mut until: Until<'_>,
+        until: &Until<'_>,
     ) -> io::Result<()> {
         out.clear();
-        match self.wait_at_once(most, &until, || Some(Keeping { out }))? {
-            AtOnce::Told(_) => return Ok(()),
-            AtOnce::Failed => until.deadline.refresh(),
-            AtOnce::NotTried => {}
+        match self.wait_at_once(most, until, || Some(Keeping { out }))? {
+            AtOnce::Told(_) => Ok(()),
+            AtOnce::Failed => {
+                let mut until = *until;
+                until.deadline.refresh();
+                self.wait_with_buffer(out, most, &until)
+            }
+            AtOnce::NotTried => self.wait_with_buffer(out, most, until),
         }
-        self.wait_with_buffer(out, most, until)
     }
 
     #[cold]
@@ -783,7 +786,7 @@ impl Backend for Scan {
         &self,
         out: &mut Vec<(Key, PollFlags)>,
         most: usize,
-        until: Until<'_>,
+        until: &Until<'_>,
     ) -> io::Result<()> {
         out.clear();
         let mut deadline = until.deadline;

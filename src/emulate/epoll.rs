@@ -195,7 +195,7 @@ impl EmulatedEpoll {
 
     /// Fills the front of `events`.
     #[inline]
-    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: Until<'_>) -> io::Result<usize> {
+    pub(crate) fn wait(&self, events: &mut [EpollEvent], until: &Until<'_>) -> io::Result<usize> {
         if events.is_empty() {
             return Err(error(errno::INVALID));
         }
@@ -203,12 +203,12 @@ impl EmulatedEpoll {
         let (most, room) = (events.len(), events.iter_mut());
         if HostBackend::PLAIN {
             let to = Taking { table: self.table(), room };
-            return match self.set.wait_plainly(most, &until, to) {
-                0 => self.wait_with_buffer(events, until, AtOnce::Failed),
+            return match self.set.wait_plainly(most, until, to) {
+                0 => self.wait_with_buffer(events, *until, AtOnce::Failed),
                 told => Ok(told),
             };
         }
-        let waited = self.set.wait_at_once(most, &until, || {
+        let waited = self.set.wait_at_once(most, until, || {
             // Who has the table may wait for the set: not the other way round.
             let mut table = self.table.try_lock()?;
             table.next_round();
@@ -216,7 +216,7 @@ impl EmulatedEpoll {
         })?;
         match waited {
             AtOnce::Told(told) if told > 0 => Ok(told),
-            other => self.wait_with_buffer(events, until, other),
+            other => self.wait_with_buffer(events, *until, other),
         }
     }
 
@@ -251,7 +251,7 @@ impl EmulatedEpoll {
         events: &mut [EpollEvent],
         until: Until<'_>,
     ) -> io::Result<usize> {
-        self.set.wait_with_buffer(found, events.len(), until)?;
+        self.set.wait_with_buffer(found, events.len(), &until)?;
         let mut taken = 0;
         let passed_over = self.take(found, events, &mut taken, &[]);
         if THREADS && passed_over && taken < events.len() {
@@ -275,7 +275,7 @@ impl EmulatedEpoll {
         let mut before: Vec<Key> = HostBackend::events(found).map(|(key, _)| key).collect();
         loop {
             // No more than there is room for: what the backend tells may be told once.
-            self.set.wait_with_buffer(found, events.len() - *taken, Until::NOW)?;
+            self.set.wait_with_buffer(found, events.len() - *taken, &Until::NOW)?;
             if !self.take(found, events, taken, &before) || *taken == events.len() {
                 return Ok(());
             }

@@ -254,18 +254,13 @@ impl Cells {
         }
     }
 
-    /// Makes an event of what the backend found. Without a lock.
+    /// Makes an event of what the backend found, if it is plain. Without a lock.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
-    pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
+    pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
         let meant = |generation| generation == key.generation();
-        match self.get(key).and_then(|cell| cell.plain_event(flags, meant)) {
-            Some(event) => {
-                list.push(event);
-                Told::Done
-            }
-            None => self.tell_anyhow(true, key, flags, list),
-        }
+        let event = self.get(key).and_then(|cell| cell.plain_event(flags, meant));
+        event.map(|event| list.push(event)).is_some()
     }
 
     /// Makes an event of news of a registration that is told as often as one looks.
@@ -293,14 +288,20 @@ impl Cells {
         flags: PollFlags,
         list: &mut Vec<Event>,
     ) -> bool {
-        let key = key.filter(|_| !flags.contains(PollFlags::NVAL));
         key.is_some_and(|key| self.tell_anyhow(false, key, flags, list) == Told::Done)
     }
 
     /// `once`: the backend tells of one-shots.
     #[inline(never)]
-    fn tell_anyhow(&self, once: bool, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> Told {
-        let Some(cell) = self.get(key) else { return Told::Stale };
+    pub(super) fn tell_anyhow(
+        &self,
+        once: bool,
+        key: Key,
+        flags: PollFlags,
+        list: &mut Vec<Event>,
+    ) -> Told {
+        let open = !flags.contains(PollFlags::NVAL);
+        let Some(cell) = self.get(key).filter(|_| open) else { return Told::Stale };
         let (state, token) = cell.read();
         if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
             return Told::Stale;
@@ -346,17 +347,21 @@ mod tests {
     fn news_of_an_ended_registration_is_stale() {
         let cells = Cells::default();
         let mut list = Vec::new();
+        let tell = |key, list: &mut Vec<Event>| {
+            let plain = cells.tell(key, PollFlags::IN, list);
+            if plain { Told::Done } else { cells.tell_anyhow(true, key, PollFlags::IN, list) }
+        };
         let key = Key::new(70, 0);
-        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        assert_eq!(tell(key, &mut list), Told::Stale);
         cells.publish(key, 5, Interest::READ, Mode::Level);
-        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Done);
+        assert_eq!(tell(key, &mut list), Told::Done);
         assert_eq!(list.len(), 1);
         cells.revoke(key);
-        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        assert_eq!(tell(key, &mut list), Told::Stale);
         cells.publish(Key::new(70, 1), 6, Interest::READ, Mode::OneShot);
-        assert_eq!(cells.tell(key, PollFlags::IN, &mut list), Told::Stale);
+        assert_eq!(tell(key, &mut list), Told::Stale);
         for _ in 0..2 {
-            assert_eq!(cells.tell(Key::new(70, 1), PollFlags::IN, &mut list), Told::Done);
+            assert_eq!(tell(Key::new(70, 1), &mut list), Told::Done);
         }
         assert_eq!(list.iter().map(Event::token).collect::<Vec<_>>(), [5, 6]);
     }

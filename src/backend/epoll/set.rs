@@ -96,8 +96,8 @@ impl Backend for EpollSet {
     }
 
     #[inline(always)]
-    fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
-        if out.found == out.events.len() || out.events.len() < most.min(AT_ONCE) {
+    fn wait(&self, out: &mut Buffer, most: usize, until: &Until<'_>) -> io::Result<()> {
+        if out.found == out.events.len() {
             out.grow(most);
         }
         out.found = 0;
@@ -155,7 +155,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// It was full, or made for a small wait: there may be more at once.
+    /// It was full: there may be more at once.
     #[cold]
     fn grow(&mut self, most: usize) {
         let room = (self.found * 2).max(AT_ONCE);

@@ -504,7 +504,7 @@ impl Backend for KqueueSet {
         if had { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    fn wait(&self, out: &mut Buffer, most: usize, until: Until<'_>) -> io::Result<()> {
+    fn wait(&self, out: &mut Buffer, most: usize, until: &Until<'_>) -> io::Result<()> {
         out.ready.clear();
         if out.found == out.events.len() {
             // It was full: there may be more at once.
@@ -513,7 +513,7 @@ impl Backend for KqueueSet {
         }
         out.found = 0;
         let room = out.events.len().min(most);
-        out.found = self.queue.control(&[], &mut out.events[..room], until)?;
+        out.found = self.queue.control(&[], &mut out.events[..room], *until)?;
         self.take(out);
         Ok(())
     }

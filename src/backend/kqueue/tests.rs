@@ -90,7 +90,7 @@ impl Set {
     }
 
     fn wait(&mut self, timeout: Duration) -> Vec<(Key, PollFlags)> {
-        self.set.wait(&mut self.buffer, 8, until(timeout)).unwrap();
+        self.set.wait(&mut self.buffer, 8, &until(timeout)).unwrap();
         KqueueSet::events(&self.buffer).collect()
     }
 
@@ -580,7 +580,7 @@ fn a_wake_ends_one_wait_from_any_thread() {
             thread::sleep(SHORT);
             set.wake().unwrap();
         });
-        set.wait(buffer, 8, until(LONG)).unwrap();
+        set.wait(buffer, 8, &until(LONG)).unwrap();
     });
     assert_eq!(KqueueSet::events(buffer).collect::<Vec<_>>(), [wake]);
 }
@@ -599,9 +599,9 @@ fn an_interrupted_wait_goes_on_or_says_so() {
     set.set.wake().unwrap();
     // Nothing is lost by it.
     let report = Until::new(Some(LONG), Signals::Report);
-    set.set.wait(&mut set.buffer, 8, report).unwrap();
+    set.set.wait(&mut set.buffer, 8, &report).unwrap();
     assert_eq!(KqueueSet::events(&set.buffer).count(), 1);
-    let error = set.set.wait(&mut set.buffer, 8, report).unwrap_err();
+    let error = set.set.wait(&mut set.buffer, 8, &report).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Interrupted);
 }
 
@@ -629,7 +629,7 @@ fn a_small_buffer_starves_nobody() {
     }
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        set.set.wait(&mut set.buffer, 2, until(LONG)).unwrap();
+        set.set.wait(&mut set.buffer, 2, &until(LONG)).unwrap();
         let slots: Vec<_> = KqueueSet::events(&set.buffer).map(|(key, _)| key.slot()).collect();
         assert_eq!(slots.len(), 2);
         seen.extend(slots);

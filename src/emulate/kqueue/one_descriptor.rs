@@ -110,17 +110,17 @@ impl Buffer {
         }
         let Some(read) = &self.read else { return Ok(()) };
         let Some(write) = &self.write else {
-            self.found = read.wait(&mut self.events[..most], until)?;
+            self.found = read.wait(&mut self.events[..most], &until)?;
             return Ok(());
         };
         let mut which = [EpollEvent::default(); 2];
-        let found = own.wait(&mut which, until)?;
+        let found = own.wait(&mut which, &until)?;
         let now = Until { deadline: Deadline::NOW, signals: until.signals };
         for turn in [write_first, !write_first] {
             let ready = which[..found].iter().any(|event| (event.data() == 1) == turn);
             if ready && self.found < most {
                 let set = if turn { write } else { read };
-                self.found += set.wait(&mut self.events[self.found..most], now)?;
+                self.found += set.wait(&mut self.events[self.found..most], &now)?;
             }
         }
         Ok(())
@@ -349,7 +349,7 @@ impl Host {
         out.found = 0;
         out.events.resize(sets.len() * most, EpollEvent::default());
         for set in sets.into_iter().flatten() {
-            out.found += set.wait(&mut out.events[out.found..][..most], Until::NOW)?;
+            out.found += set.wait(&mut out.events[out.found..][..most], &Until::NOW)?;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl Buffer {
         _write_first: bool,
         until: Until<'_>,
     ) -> io::Result<()> {
-        own.wait(&mut self.0, most, until)
+        own.wait(&mut self.0, most, &until)
     }
 
     pub(super) fn generation(&self) -> u64 {
