@@ -123,13 +123,26 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
     read: impl IntoIterator<Item = &'a T>,
     write: impl IntoIterator<Item = &'a T>,
     except: impl IntoIterator<Item = &'a T>,
-    until: Until<'_>,
+    mut until: Until<'_>,
 ) -> io::Result<Selected<'a, T>> {
     let mut lists: [Vec<&T>; 3] =
         [read.into_iter().collect(), write.into_iter().collect(), except.into_iter().collect()];
     let mut selection = Selection::new();
     let [read, write, except] = &lists;
-    selection.wait(read.iter().copied(), write.iter().copied(), except.iter().copied(), until)?;
+    if HostList::REFILLS {
+        selection.wait(
+            read.iter().copied(),
+            write.iter().copied(),
+            except.iter().copied(),
+            until,
+        )?;
+    } else {
+        // There is nothing that could be the same as the last time.
+        for (which, list) in lists.iter().enumerate() {
+            list.iter().for_each(|item| selection.add(which, item.as_source()));
+        }
+        selection.wait_for_several(&mut until)?;
+    }
     for (list, found) in lists.iter_mut().zip(&selection.found) {
         for (to, &at) in found.iter().enumerate() {
             list[to] = list[at];
@@ -319,6 +332,7 @@ impl Selection {
         for source in std::iter::once(other).chain(sources) {
             self.add(which, source);
         }
+        self.only = self.only_list();
         self.known.len()
     }
 
@@ -389,7 +403,6 @@ impl Selection {
         self.slot_of.push(slot);
         self.known.push(code(which, raw));
         self.ends[which..].fill(self.known.len());
-        self.only = self.only_list();
     }
 
     fn wait_for_known(&mut self, until: &mut Until<'_>) -> io::Result<()> {

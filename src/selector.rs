@@ -993,7 +993,7 @@ impl Inner {
                 }
                 continue;
             }
-            self.cells.tell(key, PollFlags::IN | PollFlags::OUT, list);
+            self.cells.tell_anyhow(true, key, PollFlags::IN | PollFlags::OUT, list);
             if entry.mode != Mode::Level {
                 self.cells.disarm(key);
             }

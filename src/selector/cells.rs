@@ -255,6 +255,7 @@ impl Cells {
     }
 
     /// Makes an event of what the backend found, if it is plain. Without a lock.
+    #[must_use]
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
