@@ -32,6 +32,26 @@ pub fn eventfds(count: usize) -> Vec<OwnedFd> {
         .collect()
 }
 
+/// What becomes ready a while after it was [started](start).
+pub fn timerfd() -> OwnedFd {
+    // SAFETY: no pointers; the kernel gives us the descriptor.
+    unsafe {
+        let fd =
+            libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC);
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+/// So that whoever waits then sleeps first.
+pub fn start(timer: &OwnedFd) {
+    let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let soon = libc::timespec { tv_nsec: 30_000, ..none };
+    let time = libc::itimerspec { it_interval: none, it_value: soon };
+    // SAFETY: the time is ours.
+    unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &time, std::ptr::null_mut()) };
+}
+
 /// `ready` of `count` positions, spread evenly.
 pub fn chosen(count: usize, ready: usize) -> Vec<usize> {
     (0..ready).map(|nth| (nth * 2 + 1) * count / (ready * 2)).collect()

@@ -8,7 +8,7 @@ use readiness::{Epoll, EpollEvent, EpollFlags, Poll, PollFlags, Selection, selec
 use readiness_bench::measure::{Ratio, paired};
 use readiness_bench::report::Report;
 use readiness_bench::results::add_ready;
-use readiness_bench::sources::{chosen, eventfds, fire};
+use readiness_bench::sources::{chosen, drain, eventfds, fire, start, timerfd};
 use rustix::event::{FdSetElement, FdSetIter, PollFd, epoll};
 use rustix::fs::Timespec;
 
@@ -43,7 +43,36 @@ pub fn run(report: &mut Report) {
         let case = if ready == 1 { "1 ready, no timeout" } else { "all ready, no timeout" };
         select(report, case, &fired(5000, ready), TIMEOUTS[0], 1.0);
     }
+    sleeping(report);
     by_ready(report);
+}
+
+/// Waits that have to sleep, and what a glance in vain costs there.
+fn sleeping(report: &mut Report) {
+    let fds = eventfds(64);
+    let timer = timerfd();
+    let mut ours = Poll::new();
+    let mut raw = Vec::new();
+    for fd in fds.iter().chain([&timer]) {
+        ours.register(fd, PollFlags::IN).unwrap();
+        raw.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    }
+    let ratio = paired(
+        || {
+            start(&timer);
+            let told = ours.poll(None).unwrap().count();
+            assert_eq!(told, 1);
+            drain(timer.as_raw_fd())
+        },
+        || {
+            start(&timer);
+            // SAFETY: the array is ours.
+            let told = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as u64, -1) };
+            assert_eq!(told, 1);
+            drain(timer.as_raw_fd())
+        },
+    );
+    report.add("Poll::poll, none ready at first", raw.len(), "poll", LIMIT, ratio);
 }
 
 fn fired(size: usize, ready: usize) -> Vec<OwnedFd> {

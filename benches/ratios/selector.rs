@@ -8,7 +8,7 @@ use std::time::Duration;
 use readiness_bench::measure::{Ratio, Side, paired};
 use readiness_bench::peers::{Mio, Mode, Ours, Peer, Polling, Raw, Rustix, add_all};
 use readiness_bench::report::Report;
-use readiness_bench::sources::{chosen, drain, eventfds, fire};
+use readiness_bench::sources::{chosen, drain, eventfds, fire, start, timerfd};
 
 const LIMIT: f64 = 1.02;
 const SIZES: [usize; 4] = [1, 64, 1024, 10_000];
@@ -42,6 +42,8 @@ pub fn run(report: &mut Report) {
             }
         }
     }
+    sleeping::<Raw>(report);
+    sleeping::<Mio>(report);
     by_ready(report);
     for size in SIZES {
         registering(report, size);
@@ -107,6 +109,38 @@ fn rounds<P: Peer>(report: &mut Report, case: &str, work: Work<'_>) {
             }
         }
     }
+}
+
+/// Waits that have to sleep, with a timeout.
+struct Sleeping<'a, P> {
+    set: P,
+    sources: &'a [OwnedFd],
+}
+
+impl<P: Peer> Side for Sleeping<'_, P> {
+    fn enter(&mut self) {
+        add_all(&mut self.set, self.sources, Mode::Edge);
+    }
+
+    fn work(&mut self) -> u64 {
+        let timer = &self.sources[0];
+        start(timer);
+        let mut sum = 0;
+        let told = self.set.wait(TIMEOUTS[2].1, |_| sum += drain(timer.as_raw_fd()));
+        assert_eq!(told, 1);
+        sum
+    }
+
+    fn leave(&mut self) {
+        self.sources.iter().for_each(|fd| self.set.delete(fd.as_fd()));
+    }
+}
+
+fn sleeping<P: Peer>(report: &mut Report) {
+    let sources: Vec<_> = std::iter::once(timerfd()).chain(eventfds(63)).collect();
+    let ours = Sleeping { set: Ours::new(64), sources: &sources };
+    let ratio = paired(ours, Sleeping { set: P::new(64), sources: &sources });
+    report.add("Selector, none ready at first, timeout 1 s", 64, P::NAME, LIMIT, ratio);
 }
 
 /// For the plots alone.

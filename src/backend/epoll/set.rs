@@ -100,10 +100,12 @@ impl Backend for EpollSet {
         if out.found == out.events.len() {
             out.grow(most);
         }
-        out.found = 0;
-        let room = out.events.len().min(most);
+        let Buffer { events, found } = out;
+        *found = 0;
+        let events = &mut events[..];
+        let room = events.len().min(most);
         let rebuilt = self.rebuilt.load(Ordering::Acquire);
-        out.found = self.epoll.wait(&mut out.events[..room], until)?;
+        *found = self.epoll.wait(&mut events[..room], until)?;
         if self.rebuilt.load(Ordering::Acquire) != rebuilt {
             // A wake gets one thread back from the old set. There may be others.
             self.wake.wake()?;
