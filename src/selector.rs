@@ -23,6 +23,7 @@ use crate::timers::{TimerKey, Timers};
 mod cells;
 mod event;
 mod numbers;
+mod slots;
 mod table;
 
 use cells::{Cells, Told};
@@ -202,11 +203,10 @@ impl Taker for Telling<'_> {
         key: impl Fn(usize) -> Option<Key>,
     ) -> bool {
         let Telling { cells, list } = self;
-        let (mut near, mut all) = (cells.near(), true);
+        let mut all = true;
         found.for_each(|(slot, flags)| {
             let key = || key(slot);
-            all &= Cells::tell_plain(&mut near, slot, key, flags, list)
-                || cells.tell_level(key(), flags, list);
+            all &= cells.tell_plain(slot, key, flags, list) || cells.tell_level(key(), flags, list);
         });
         all
     }

@@ -72,6 +72,18 @@ cfg_if::cfg_if! {
             }
         }
 
+        impl<T: Copy> Lock<Vec<T>> {
+            /// One of them, while nobody has the lock.
+            #[inline]
+            pub(crate) fn copied(&self, at: usize) -> Option<T> {
+                if self.taken.get() {
+                    return None;
+                }
+                // SAFETY: there is no guard, and to copy calls nothing that could make one.
+                unsafe { &*self.value.get() }.get(at).copied()
+            }
+        }
+
         /// Nobody else could ever let go of it.
         #[cold]
         fn locked() -> ! {

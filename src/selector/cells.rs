@@ -1,10 +1,10 @@
 //! What a wait needs of each registration, to be read without a lock.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::event::{Event, Ready};
 use super::numbers::{self, Gate, Numbers};
+use super::slots::Slots;
 use super::{Interest, Mode};
 use crate::backend::Key;
 use crate::backend::lock::THREADS;
@@ -14,81 +14,8 @@ use crate::flags::PollFlags;
 /// of the source itself (see `numbers`).
 #[derive(Default)]
 pub(super) struct Cells {
-    slots: Blocks,
+    slots: Slots,
     pub(super) numbers: Numbers,
-}
-
-/// Cells in blocks that never move.
-struct Blocks {
-    /// Always there, for few programs need more.
-    first: Box<Block>,
-    /// One, and each time twice as many as the time before.
-    more: [OnceLock<Box<[Block]>>; 26],
-}
-
-const BLOCK: usize = 64;
-type Block = [Cell; BLOCK];
-
-const fn block() -> Block {
-    [const { Cell::new() }; BLOCK]
-}
-
-/// In place of a block that is not there.
-static NONE: Block = block();
-
-impl Default for Blocks {
-    fn default() -> Blocks {
-        Blocks { first: Box::new(block()), more: [const { OnceLock::new() }; 26] }
-    }
-}
-
-impl Blocks {
-    /// Of a slot that is not in the first block.
-    #[inline]
-    fn place(slot: usize) -> (usize, usize) {
-        let block = slot / BLOCK;
-        let part = (block | 1).ilog2();
-        (part as usize, block - (1 << part))
-    }
-
-    #[inline]
-    fn of(&self, slot: usize) -> Option<&Block> {
-        if slot < BLOCK {
-            return Some(&self.first);
-        }
-        let (part, at) = Blocks::place(slot);
-        self.more.get(part)?.get()?.get(at)
-    }
-
-    /// The same where there need not be one yet.
-    fn make(&self, slot: usize) -> Option<&Block> {
-        if slot < BLOCK {
-            return Some(&self.first);
-        }
-        let (part, at) = Blocks::place(slot);
-        self.more.get(part)?.get_or_init(|| (0..1 << part).map(|_| block()).collect()).get(at)
-    }
-}
-
-/// The cells of slots that come in order: what is near the last one is found at once.
-pub(super) struct Near<'a> {
-    all: &'a Blocks,
-    /// The block of the last one, and its first slot.
-    block: &'a Block,
-    begin: usize,
-}
-
-impl<'a> Near<'a> {
-    #[inline]
-    fn get(&mut self, slot: usize) -> &'a Cell {
-        let mut at = slot.wrapping_sub(self.begin);
-        if at >= BLOCK {
-            at = slot % BLOCK;
-            self.begin = slot - at;
-            self.block = self.all.of(slot).unwrap_or(&NONE);
-        }
-        &self.block[at]
-    }
 }
 
 /// Written by one at a time, read by every wait. A reader that finds the state the
@@ -102,6 +29,13 @@ pub(super) struct Cell {
     pub(super) gate: Gate,
 }
 
+/// What a cell has at a time: its state, and the token that belongs to it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Words {
+    state: u64,
+    token: u64,
+}
+
 /// Below these bits the interest; above them a count of the changes, so that no
 /// state is taken for an earlier one, and the generation.
 const EDGE: u64 = 1 << 7;
@@ -113,38 +47,28 @@ const CHANGE: u64 = 1 << 11;
 
 impl Cell {
     pub(super) const fn new() -> Cell {
-        Cell { state: AtomicU64::new(0), token: AtomicU64::new(0), gate: Gate::new() }
+        Cell::of(Words { state: 0, token: 0 })
     }
 
-    /// The state, and the token that belongs to it.
+    pub(super) const fn of(Words { state, token }: Words) -> Cell {
+        Cell { state: AtomicU64::new(state), token: AtomicU64::new(token), gate: Gate::new() }
+    }
+
     #[inline(always)]
-    fn read(&self) -> (u64, u64) {
+    pub(super) fn read(&self) -> Words {
         let mut state = self.state.load(Ordering::Acquire);
         loop {
             let token = self.token.load(Ordering::Relaxed);
             if !THREADS {
-                return (state, token);
+                return Words { state, token };
             }
             fence(Ordering::Acquire);
             let after = self.state.load(Ordering::Acquire);
             if after == state {
-                return (state, token);
+                return Words { state, token };
             }
             state = after;
         }
-    }
-
-    /// The event that news make which are nothing but plain, of a registration that was
-    /// `meant`.
-    #[inline(always)]
-    fn plain_event(&self, flags: PollFlags, meant: impl Fn(u32) -> bool) -> Option<Event> {
-        if !Ready::is_plain(flags) {
-            return None;
-        }
-        let (state, token) = self.read();
-        let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
-        let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
-        (plain && meant((state >> 32) as u32)).then(|| Event::source(token, ready))
     }
 
     /// One change later, of a generation, with all else unset.
@@ -200,6 +124,46 @@ impl Cell {
     }
 }
 
+impl Words {
+    /// The event that plain news make, of a registration that was `meant`.
+    #[inline(always)]
+    fn plain_event(self, flags: PollFlags, meant: impl Fn(u32) -> bool) -> Option<Event> {
+        let Words { state, token } = self;
+        let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
+        let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
+        (plain && meant((state >> 32) as u32)).then(|| Event::source(token, ready))
+    }
+}
+
+impl Cell {
+    /// What becomes of news, and the event that they make. `once`: the backend tells of
+    /// one-shots.
+    fn tell(&self, once: bool, key: Key, flags: PollFlags) -> (Told, Option<Event>) {
+        let Words { state, token } = self.read();
+        if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
+            return (Told::Stale, None);
+        }
+        let interest = Interest::from_bits_truncate(state as u8);
+        let ready = Ready::of(flags, interest);
+        if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {
+            return (Told::Done, None);
+        }
+        if state & ONESHOT != 0 {
+            if !once {
+                return (Told::Stale, None);
+            }
+            // It changed: told by another thread; or modified, and then the host
+            // tells it anew; or the cell is another registration's.
+            let told = state & !ARMED;
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            if self.state.compare_exchange(state, told, success, failure).is_err() {
+                return (Told::Done, None);
+            }
+        }
+        (Told::Done, Some(Event::source(token, ready)))
+    }
+}
+
 /// What became of news for a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
@@ -211,47 +175,45 @@ pub(super) enum Told {
 
 impl Cells {
     #[inline]
-    fn get(&self, key: Key) -> Option<&Cell> {
+    fn with<R>(&self, key: Key, act: impl FnOnce(&Cell) -> R) -> Option<R> {
         match numbers::number(key) {
-            Some(number) => self.numbers.get(number),
-            None => Some(&self.slots.of(key.slot())?[key.slot() % BLOCK]),
+            Some(number) => self.numbers.get(number).map(act),
+            None => self.slots.with(key.slot(), act),
         }
     }
 
-    /// The registrations by slot, one after the other.
-    #[inline]
-    pub(super) fn near(&self) -> Near<'_> {
-        Near { all: &self.slots, block: &self.slots.first, begin: 0 }
+    #[inline(always)]
+    fn read(&self, key: Key) -> Option<Words> {
+        match numbers::number(key) {
+            Some(number) => self.numbers.get(number).map(Cell::read),
+            None => self.slots.read(key.slot()),
+        }
     }
 
     /// As a cell's. Under the lock, as all that is not told otherwise.
     pub(super) fn publish(&self, key: Key, token: u64, interest: Interest, mode: Mode) {
-        if let Some(block) = self.slots.make(key.slot()) {
-            block[key.slot() % BLOCK].publish(key.generation(), token, interest, mode);
-        }
+        self.slots.make(key.slot());
+        self.slots.with(key.slot(), |cell| cell.publish(key.generation(), token, interest, mode));
     }
 
     pub(super) fn revoke(&self, key: Key) {
-        if let Some(cell) = self.get(key) {
-            cell.revoke(key.generation());
-        }
+        self.with(key, |cell| cell.revoke(key.generation()));
     }
 
     /// Whether there is this registration.
     pub(super) fn is_live(&self, key: Key) -> bool {
-        self.get(key).is_some_and(|cell| cell.is_live() && cell.generation() == key.generation())
+        let is_live = |cell: &Cell| cell.is_live() && cell.generation() == key.generation();
+        self.with(key, is_live) == Some(true)
     }
 
     /// Whether a registration reports, and one of these.
     pub(super) fn wants(&self, key: Key, interest: Interest) -> bool {
-        self.get(key).is_some_and(|cell| cell.wants().0.intersects(interest))
+        self.with(key, |cell| cell.wants().0.intersects(interest)) == Some(true)
     }
 
     /// Makes a registration silent until it is published again.
     pub(super) fn disarm(&self, key: Key) {
-        if let Some(cell) = self.get(key) {
-            cell.state.fetch_and(!ARMED, Ordering::Relaxed);
-        }
+        self.with(key, |cell| cell.state.fetch_and(!ARMED, Ordering::Relaxed));
     }
 
     /// Makes an event of what the backend found, if it is plain. Without a lock.
@@ -260,7 +222,8 @@ impl Cells {
     #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
         let meant = |generation| generation == key.generation();
-        let event = self.get(key).and_then(|cell| cell.plain_event(flags, meant));
+        let words = if Ready::is_plain(flags) { self.read(key) } else { None };
+        let event = words.and_then(|words| words.plain_event(flags, meant));
         event.map(|event| list.push(event)).is_some()
     }
 
@@ -269,7 +232,7 @@ impl Cells {
     /// one thread only it is the one in this slot.
     #[inline]
     pub(super) fn tell_plain(
-        near: &mut Near<'_>,
+        &self,
         slot: usize,
         key: impl Fn() -> Option<Key>,
         flags: PollFlags,
@@ -277,7 +240,8 @@ impl Cells {
     ) -> bool {
         let meant =
             |generation| !THREADS || key().is_some_and(|key| key.generation() == generation);
-        let event = near.get(slot).plain_event(flags, meant);
+        let words = if Ready::is_plain(flags) { self.slots.read(slot) } else { None };
+        let event = words.and_then(|words| words.plain_event(flags, meant));
         event.map(|event| list.push(event)).is_some()
     }
 
@@ -301,48 +265,19 @@ impl Cells {
         flags: PollFlags,
         list: &mut Vec<Event>,
     ) -> Told {
-        let open = !flags.contains(PollFlags::NVAL);
-        let Some(cell) = self.get(key).filter(|_| open) else { return Told::Stale };
-        let (state, token) = cell.read();
-        if (state >> 32) as u32 != key.generation() || state & LIVE == 0 {
+        if flags.contains(PollFlags::NVAL) {
             return Told::Stale;
         }
-        let interest = Interest::from_bits_truncate(state as u8);
-        let ready = Ready::of(flags, interest);
-        if state & ARMED == 0 || interest.is_empty() || ready.is_empty() {
-            return Told::Done;
-        }
-        if state & ONESHOT != 0 {
-            if !once {
-                return Told::Stale;
-            }
-            // It changed: told by another thread; or modified, and then the host
-            // tells it anew; or the cell is another registration's.
-            let told = state & !ARMED;
-            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            if cell.state.compare_exchange(state, told, success, failure).is_err() {
-                return Told::Done;
-            }
-        }
-        list.push(Event::source(token, ready));
-        Told::Done
+        let told = self.with(key, |cell| cell.tell(once, key, flags));
+        let (told, event) = told.unwrap_or((Told::Stale, None));
+        list.extend(event);
+        told
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slots_have_blocks_of_their_own() {
-        let mut before = None;
-        for block in 1..10_000 {
-            let place = Blocks::place(block * BLOCK);
-            assert!(place.1 < 1 << place.0);
-            assert!(before < Some(place));
-            before = Some(place);
-        }
-    }
 
     #[test]
     fn news_of_an_ended_registration_is_stale() {
