@@ -398,6 +398,10 @@ impl Selector {
     /// nothing, and a signal does not end it. A small buffer delays events and
     /// starves none; timers and wakers come on top of its capacity.
     ///
+    /// Where waits with a timeout have mostly found something at once, on epoll and
+    /// kqueue, one begins with a call that does not sleep and takes no clock; in vain
+    /// that is one wait in 256.
+    ///
     /// # Errors
     /// The host's own. On WASI, `InvalidInput` if nothing could ever end the wait.
     #[doc(alias = "select")]

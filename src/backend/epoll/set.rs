@@ -97,8 +97,8 @@ impl Backend for EpollSet {
 
     #[inline(always)]
     fn wait(&self, out: &mut Buffer, most: usize, until: &Until<'_>) -> io::Result<()> {
-        if out.found == out.events.len() {
-            out.grow(most);
+        if out.events.len() != most {
+            out.fit(most);
         }
         let Buffer { events, found } = out;
         *found = 0;
@@ -157,10 +157,13 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// It was full: there may be more at once.
+    /// Grows if it was full, or made for a small wait: there may be more at once.
     #[cold]
-    fn grow(&mut self, most: usize) {
-        let room = (self.found * 2).max(AT_ONCE);
-        self.events.resize(room.min(most).max(self.found), EpollEvent::default());
+    fn fit(&mut self, most: usize) {
+        let len = self.events.len();
+        if self.found == len || len < most.min(AT_ONCE) {
+            let room = (self.found * 2).max(AT_ONCE).min(most).max(self.found);
+            self.events.resize(room, EpollEvent::default());
+        }
     }
 }

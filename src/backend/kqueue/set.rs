@@ -506,8 +506,9 @@ impl Backend for KqueueSet {
 
     fn wait(&self, out: &mut Buffer, most: usize, until: &Until<'_>) -> io::Result<()> {
         out.ready.clear();
-        if out.found == out.events.len() {
-            // It was full: there may be more at once.
+        let len = out.events.len();
+        if out.found == len || len < most.min(AT_ONCE) {
+            // It was full, or made for a small wait: there may be more at once.
             let room = (out.found * 2).max(AT_ONCE);
             out.events.resize(room.min(most).max(out.found), Kevent::default());
         }
