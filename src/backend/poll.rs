@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::glance::Glances;
-use super::unix::{check, check_source};
+use super::unix::check_source;
 use super::{List, call};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
@@ -308,7 +308,9 @@ fn poll_once(
         _ => std::ptr::null(),
     };
     // SAFETY: the array, the time and the mask are valid or null as ppoll allows.
-    check(unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask) })
+    super::unix::check(unsafe {
+        libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask)
+    })
 }
 
 /// There is no ppoll(2): the mask is exchanged around the call, and a signal that
