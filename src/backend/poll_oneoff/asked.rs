@@ -31,6 +31,12 @@ impl Asked {
         self.all.clear();
     }
 
+    /// Empties it, with room for so many and the clock.
+    pub(super) fn clear_for(&mut self, sources: usize) {
+        self.all.clear();
+        self.all.reserve(sources + 1);
+    }
+
     /// The sources and the clock, for so long.
     #[inline]
     pub(super) fn in_time(&mut self, left: u64) -> &[Subscription] {

@@ -147,6 +147,8 @@ impl OneoffList {
 
     fn wait_in_turns(&mut self, until: Until<'_>) -> io::Result<()> {
         let mut answer = self.said.take().flatten();
+        // It may be needed for the first time in any wait.
+        self.scratch.clear_for(self.asked.len());
         self.ready.clear();
         self.look();
         self.beware();
