@@ -128,8 +128,8 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
     let mut lists: [Vec<&T>; 3] =
         [read.into_iter().collect(), write.into_iter().collect(), except.into_iter().collect()];
     let mut selection = Selection::new();
-    let [read, write, except] = &lists;
     if HostList::REFILLS {
+        let [read, write, except] = &lists;
         selection.wait(
             read.iter().copied(),
             write.iter().copied(),

@@ -417,19 +417,14 @@ impl Selector {
     /// Apart, so that a wait without a clock is nothing but a wait.
     #[inline(never)]
     fn wait_in_time(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
-        let mut glances = events.glances.is_due();
-        loop {
-            let until = if glances { Until::NOW } else { Until::new(timeout, Signals::Resume) };
-            let told = self.0.wait(events, &until)?;
-            if !glances {
-                return Ok(told);
-            }
+        if events.glances.is_due() {
+            let told = self.0.wait(events, &Until::NOW)?;
             events.glances.learn(told > 0);
             if told > 0 {
                 return Ok(told);
             }
-            glances = false;
         }
+        self.0.wait(events, &Until::new(timeout, Signals::Resume))
     }
 
     /// [`wait`](Selector::wait) that answers

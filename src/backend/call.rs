@@ -22,8 +22,9 @@ pub(super) fn poll(fds: &mut [libc::pollfd], milliseconds: libc::c_int) -> io::R
             // SAFETY: the array is valid.
             unsafe { call(libc::SYS_poll, args) }
         } else {
+            let count = fds.len() as libc::nfds_t;
             // SAFETY: the array is valid.
-            let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
+            let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, milliseconds) };
             Ok(super::unix::check(ready)? as usize)
         }
     }

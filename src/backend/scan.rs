@@ -192,6 +192,14 @@ impl State {
         may && self.glances.is_due()
     }
 
+    /// Takes the waker out of the list, if it is there.
+    #[inline]
+    fn leave_out_wake(&mut self) {
+        if THREADS && std::mem::take(&mut self.wakes) {
+            self.list.truncate(self.slots.len());
+        }
+    }
+
     /// Moves what is owed to `out`. What was closed is no event and takes nobody's place.
     fn pay(&mut self, out: &mut Vec<(Key, PollFlags)>) {
         while let Some(key) = self.owed.pop() {
@@ -214,9 +222,7 @@ impl State {
         let Put { key, source, identity, want, mode } = put;
         let at = key.slot();
         let listed = !want.is_empty();
-        if std::mem::take(&mut self.wakes) {
-            self.list.truncate(self.slots.len());
-        }
+        self.leave_out_wake();
         let is_set = matches!(source, Member::Set(..));
         if self.slots.get(at).is_some_and(|slot| slot.listed) {
             self.vacate(at);
@@ -527,19 +533,9 @@ impl Scan {
         if look == Look::Narrow {
             state.narrow();
         }
-        if !THREADS {
-            let waited = state.list.wait(until);
-            if look == Look::Narrow {
-                state.widen();
-            }
-            return (state, waited, false);
-        }
         let sleeps = until.deadline.left() != Some(Duration::ZERO);
-        if !sleeps && state.slots.len() <= SMALL && state.sets.is_empty() {
-            if std::mem::take(&mut state.wakes) {
-                let slots = state.slots.len();
-                state.list.truncate(slots);
-            }
+        if !THREADS || (!sleeps && state.slots.len() <= SMALL && state.sets.is_empty()) {
+            state.leave_out_wake();
             let waited = state.list.wait(until);
             if look == Look::Narrow {
                 state.widen();

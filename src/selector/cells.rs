@@ -125,9 +125,13 @@ impl Cell {
 }
 
 impl Words {
-    /// The event that plain news make, of a registration that was `meant`.
+    /// The event that news make which are nothing but plain, of a registration that was
+    /// `meant`.
     #[inline(always)]
     fn plain_event(self, flags: PollFlags, meant: impl Fn(u32) -> bool) -> Option<Event> {
+        if !Ready::is_plain(flags) {
+            return None;
+        }
         let Words { state, token } = self;
         let ready = Ready::of(flags, Interest::from_bits_truncate(state as u8));
         let plain = state & (LIVE | ARMED | ONESHOT) == LIVE | ARMED && !ready.is_empty();
@@ -222,8 +226,7 @@ impl Cells {
     #[cfg_attr(target_family = "wasm", inline)]
     pub(super) fn tell(&self, key: Key, flags: PollFlags, list: &mut Vec<Event>) -> bool {
         let meant = |generation| generation == key.generation();
-        let words = if Ready::is_plain(flags) { self.read(key) } else { None };
-        let event = words.and_then(|words| words.plain_event(flags, meant));
+        let event = self.read(key).and_then(|words| words.plain_event(flags, meant));
         event.map(|event| list.push(event)).is_some()
     }
 
@@ -240,8 +243,7 @@ impl Cells {
     ) -> bool {
         let meant =
             |generation| !THREADS || key().is_some_and(|key| key.generation() == generation);
-        let words = if Ready::is_plain(flags) { self.slots.read(slot) } else { None };
-        let event = words.and_then(|words| words.plain_event(flags, meant));
+        let event = self.slots.read(slot).and_then(|words| words.plain_event(flags, meant));
         event.map(|event| list.push(event)).is_some()
     }
 
