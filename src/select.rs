@@ -254,9 +254,9 @@ impl Selection {
         if HostList::REFILLS && self.stale {
             self.forget();
         }
-        let end = self.take_in(0, 0, read.map(AsSource::as_source));
-        let end = self.take_in(1, end, write.map(AsSource::as_source));
-        let end = self.take_in(2, end, except.map(AsSource::as_source));
+        let end = self.take_in(0, 0, read);
+        let end = self.take_in(1, end, write);
+        let end = self.take_in(2, end, except);
         // (The sources of a silent slot are not known any more.)
         if end != self.slot_of.len() {
             self.cut(end);
@@ -265,7 +265,7 @@ impl Selection {
             let ready = self.list.wait_plainly(usize::MAX, &until);
             if ready > 0 {
                 // Of what was asked for this list.
-                let mut slots = self.list.ready_plainly().map(|(slot, _)| slot);
+                let mut slots = self.list.slots_plainly();
                 // Mostly it is one, for which `extend` is much to begin with.
                 if ready > 1 {
                     found.extend(slots);
@@ -275,7 +275,7 @@ impl Selection {
                 return Ok(());
             }
         }
-        self.wait_for_known(&mut { until })
+        self.wait_for_known(&mut until)
     }
 
     /// One list, where it costs less to take it in than to see whether it is the same.
@@ -294,43 +294,59 @@ impl Selection {
     /// Takes in a list: mostly it is the same as the last time. Where it ends; `start`: where
     /// the one before ended.
     #[inline]
-    fn take_in<'a>(
+    fn take_in<'a, T: AsSource + ?Sized + 'a>(
         &mut self,
         which: usize,
         start: usize,
-        mut sources: impl Iterator<Item = Source<'a>>,
+        mut sources: impl Iterator<Item = &'a T>,
     ) -> usize {
-        let known = self.known.get(start..).unwrap_or_default();
-        let (mut left, mut next) = (known.iter(), None);
+        // Mostly seen when it is compiled.
+        if sources.size_hint().1 == Some(0) {
+            return start;
+        }
+        let mut left = self.known.get(start..).unwrap_or_default();
+        let (mut same, mut next) = (start, None);
         let mut is = |known: &u64| {
             next = sources.next();
-            next.is_some_and(|source| code(which, source.raw()) == *known)
+            next.is_some_and(|source| code(which, source.raw_source()) == *known)
         };
-        // Several at a time: it is what a wait for long lists costs.
         let all = 'all: {
-            while let Some((some, rest)) = left.as_slice().split_first_chunk::<16>() {
+            // Several at a time: it is what a wait for long lists costs.
+            while let Some((some, rest)) = left.split_first_chunk::<16>() {
                 if let Some(at) = some.iter().position(|known| !is(known)) {
-                    left = left.as_slice()[at..].iter();
+                    same += at;
                     break 'all false;
                 }
-                left = rest.iter();
+                same += some.len();
+                left = rest;
             }
-            while let Some((known, rest)) = left.as_slice().split_first() {
-                if !is(known) {
-                    break 'all false;
-                }
-                left = rest.iter();
-            }
-            true
+            let mut rest = left.iter();
+            let all = rest.all(is);
+            same += left.len() - rest.len() - usize::from(!all);
+            all
         };
         if all {
             next = sources.next();
         }
-        let same = start + known.len() - left.len();
-        let Some(other) = next else { return same };
+        match next {
+            Some(other) => self.add_all(which, same, other, sources),
+            None => same,
+        }
+    }
+
+    /// What a list is from there on. Where it ends.
+    // (A source to be handed on would need a place on the stack in each wait.)
+    #[cold]
+    fn add_all<'a, T: AsSource + ?Sized + 'a>(
+        &mut self,
+        which: usize,
+        same: usize,
+        first: &'a T,
+        others: impl Iterator<Item = &'a T>,
+    ) -> usize {
         self.cut(same);
-        for source in std::iter::once(other).chain(sources) {
-            self.add(which, source);
+        for source in std::iter::once(first).chain(others) {
+            self.add(which, source.as_source());
         }
         self.only = self.only_list();
         self.known.len()

@@ -78,6 +78,12 @@ pub(crate) trait List: Default + Send + Sync {
         std::iter::empty()
     }
 
+    /// The slots of it.
+    #[inline]
+    fn slots_plainly(&self) -> impl Iterator<Item = usize> {
+        std::iter::empty()
+    }
+
     /// The slots that the last wait found ready, in order of slots. Every flag
     /// told is one that was wanted, or `ERR`, `HUP`, `NVAL`.
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)>;

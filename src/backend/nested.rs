@@ -282,6 +282,12 @@ impl SourceList {
         self.host.ready_plainly()
     }
 
+    /// As [`List::slots_plainly`].
+    #[inline]
+    pub(crate) fn slots_plainly(&self) -> impl Iterator<Item = usize> {
+        self.host.slots_plainly()
+    }
+
     /// As [`List::wait`].
     #[inline]
     pub(crate) fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {

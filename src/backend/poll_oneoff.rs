@@ -255,7 +255,12 @@ impl List for OneoffList {
 
     #[inline]
     fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
-        self.events.iter().map(|event| (host::slot(event.userdata), host::flag(event.userdata)))
+        Plainly(self.events.iter())
+    }
+
+    #[inline]
+    fn slots_plainly(&self) -> impl Iterator<Item = usize> {
+        self.events.iter().map(|event| host::slot(event.userdata))
     }
 
     #[inline]
@@ -269,6 +274,37 @@ impl List for OneoffList {
         self.events.iter().map(move |event| (source(event), flags(event)))
     }
 }
+
+/// What is ready by the names alone. (Not a `Map`, of which `fold` is not inlined without LTO.)
+struct Plainly<'a>(std::slice::Iter<'a, Event>);
+
+impl Plainly<'_> {
+    #[inline]
+    fn told(event: &Event) -> (usize, PollFlags) {
+        (host::slot(event.userdata), host::flag(event.userdata))
+    }
+}
+
+impl Iterator for Plainly<'_> {
+    type Item = (usize, PollFlags);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(Plainly::told)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+
+    #[inline]
+    fn fold<R, F: FnMut(R, Self::Item) -> R>(self, begin: R, mut fold: F) -> R {
+        self.0.fold(begin, |before, event| fold(before, Plainly::told(event)))
+    }
+}
+
+impl ExactSizeIterator for Plainly<'_> {}
 
 /// What an event of those that are ready tells: more than its direction, if there is more.
 #[inline]
@@ -453,14 +489,20 @@ impl OneoffList {
     #[inline]
     fn is_in_order(&mut self) -> bool {
         let OneoffList { events, trust, .. } = self;
-        if events.is_empty() {
+        // No error and no hang-up; and not both directions of one, nor out of order, nor of
+        // several slots.
+        let is_plain = |event: &Event, last: u64| {
+            let odd = event.error.raw() | event.fd_readwrite.flags;
+            odd == 0 && host::is_next(event.userdata, last)
+        };
+        // Mostly it is one.
+        let Some((first, others)) = events.split_first() else { return false };
+        if !is_plain(first, 0) {
             return false;
         }
-        let mut last = 0;
-        for event in events.iter() {
-            // Errors and hang-ups; both directions of one, out of order, of several slots.
-            let odd = event.error.raw() | event.fd_readwrite.flags;
-            if odd != 0 || !host::is_next(event.userdata, last) {
+        let mut last = first.userdata;
+        for event in others {
+            if !is_plain(event, last) {
                 return false;
             }
             last = event.userdata;
