@@ -113,9 +113,7 @@ mod oneoff {
             // SAFETY: all zeros is one.
             let mut clock: wasi::SubscriptionClock = unsafe { zeroed() };
             clock.id = wasi::CLOCKID_MONOTONIC;
-            // The same call as ours, which never asks for no time: to some hosts that is
-            // for ever. (In wasmtime it takes a timer, which a wait of zero does not.)
-            clock.timeout = (timeout.as_nanos() as u64).max(1);
+            clock.timeout = timeout.as_nanos() as u64;
             let u = wasi::SubscriptionU {
                 tag: wasi::EVENTTYPE_CLOCK.raw(),
                 u: wasi::SubscriptionUU { clock },

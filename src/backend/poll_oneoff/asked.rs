@@ -6,13 +6,26 @@ use std::ops::{Deref, DerefMut};
 use super::host::{self, FOR_EVER, Subscription};
 
 /// What is asked of the host: it looks like the sources alone.
-#[derive(Default)]
 pub(super) struct Asked {
     /// With the clock, once there was a source.
     all: Vec<Subscription>,
+    /// The last bit of each time (which is cheaper than a comparison): 1 where a time of zero
+    /// may be for ever.
+    least: u64,
+}
+
+impl Default for Asked {
+    fn default() -> Asked {
+        Asked { all: Vec::new(), least: 1 }
+    }
 }
 
 impl Asked {
+    /// Whether a time of zero is none to this host.
+    pub(super) fn set_zero_is_now(&mut self, is: bool) {
+        self.least = u64::from(!is);
+    }
+
     pub(super) fn push(&mut self, subscription: Subscription) {
         match self.all.last_mut() {
             Some(clock) => *clock = subscription,
@@ -41,7 +54,7 @@ impl Asked {
     #[inline]
     pub(super) fn in_time(&mut self, left: u64) -> &[Subscription] {
         if let Some(clock) = self.all.last_mut() {
-            clock.u.u.clock.timeout = host::no_zero(left);
+            clock.u.u.clock.timeout = left | self.least;
         }
         &self.all
     }

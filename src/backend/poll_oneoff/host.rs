@@ -83,15 +83,10 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
     }
 }
 
-/// Never zero, because to some hosts that is for ever: a last bit of 1 is cheaper than a
-/// comparison.
-pub(super) fn no_zero(left: u64) -> u64 {
-    left | 1
-}
-
-/// The clock that ends a wait. Relative, because hosts get absolute times wrong.
+/// The clock that ends a wait. Relative, because hosts get absolute times wrong; and never of
+/// zero, because to some that is for ever.
 pub(super) fn clock(left: u64) -> Subscription {
-    let timeout = no_zero(left);
+    let timeout = left.max(1);
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =
@@ -168,6 +163,21 @@ pub(super) fn look(fd: u32, direction: usize) -> Result<Option<Event>, Errno> {
     // SAFETY: there is room for two events.
     let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 2) }?;
     Ok(events.into_iter().take(told).find(|event| event.userdata == asked[0].userdata))
+}
+
+/// Whether a time of zero is none to this host, and not for ever: whether a clock of zero ends
+/// a wait at once that other ones would end later, were it the first or the last of them that
+/// counts.
+pub(super) fn zero_is_now() -> bool {
+    const LATER: u64 = 4_000_000;
+
+    let mut asked = [clock(LATER); 3];
+    asked[1].u.u.clock.timeout = 0;
+    let mut events = [event(0, 0); 3];
+    let begin = time();
+    // SAFETY: there is room for three events.
+    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 3) };
+    told.is_ok() && time().wrapping_sub(begin) < LATER / 4
 }
 
 /// The type of a descriptor, if it is open.

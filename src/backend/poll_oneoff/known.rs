@@ -33,6 +33,9 @@ pub(super) const TRIED_AT_ONCE: u16 = 2048;
 /// Standard input was asked for the first time.
 pub(super) const STDIN_STARTED: u16 = 1024;
 
+/// A wait for a clock of zero and for a later one ended at once.
+pub(super) const ZERO_IS_NOW: u16 = 4096;
+
 static SEEN: AtomicU16 = AtomicU16::new(0);
 
 #[inline]

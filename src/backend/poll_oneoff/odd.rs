@@ -15,7 +15,7 @@
 //! | wasmtime | standard input is read only once it was asked for | the same, and [`ask_stdin`](OneoffList::ask_stdin) |
 //! | WasmEdge | a descriptor and direction twice is an error | descriptors are asked once, whatever the slots |
 //! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait_warily`](OneoffList::wait_warily) |
-//! | wasmer | a wait of zero is for ever | 1 ns: [`clock`](super::host::clock) |
+//! | wasmer | a wait of zero is for ever | 1 ns, but where [`zero_is_now`](host::zero_is_now) has shown that it is none |
 //! | Node, wazero, the adapter | absolute times are wrong | never used |
 //! | all | nothing asked is an error, a hang or a trap | never sent: [`sleep`](OneoffList::sleep) |
 
@@ -114,6 +114,7 @@ impl OneoffList {
     /// What is asked, or has to be looked at before, has changed.
     pub(super) fn weigh(&mut self) {
         self.trust = Trust::default();
+        self.asked.set_zero_is_now(known::all(known::ZERO_IS_NOW));
         let asked = self.asked.len();
         if asked > 0 && self.looked.is_empty() {
             let needs = self.needs(known::TELLS_CLOSED);
@@ -215,6 +216,10 @@ impl OneoffList {
             if matches!(host::look(1, WRITE), Ok(Some(event)) if event.error == wasi::ERRNO_SUCCESS)
             {
                 known::learn(known::TELLS_AT_ONCE);
+                // Where zero may be for ever, this is no error; so that is not tried there.
+                if matches!(host::look(1, READ), Err(wasi::ERRNO_BADF)) && host::zero_is_now() {
+                    known::learn(known::ZERO_IS_NOW);
+                }
             }
         }
         if !known::all(known::TELLS_CLOSED) {
