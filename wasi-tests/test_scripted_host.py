@@ -338,6 +338,14 @@ def test_standard_input_that_must_be_asked_first_is_ready_again(run):
     assert result.all("poll") == ["", "0=IN", "0=IN", ""]
 
 
+def test_a_host_that_does_not_know_standard_input_yet_shows_that_others_end_a_wait(run):
+    # It knows by the next call.
+    stdin = readable(type=CHARACTER, lag=500, data=10)
+    result = run({}, {0: stdin, 5: writable()}, "reg:0:IN", "reg:5:OUT", *["poll:none"] * 3)
+    assert result.all("poll") == ["0=IN 5=OUT"] * 3
+    assert [sub.tag for sub in result.host.calls[-1] if sub.tag == CLOCK] == []
+
+
 @pytest.mark.parametrize("timeout", ["0", "100", "none"])
 def test_standard_input_that_must_be_asked_first_is_ready_beside_another(run, timeout):
     stdin = readable(type=CHARACTER, lag=50_000, data=10)

@@ -54,6 +54,9 @@ mod oneoff {
                     let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) };
                     poll.register(&fd, *flags).unwrap();
                 }
+                // The first to ask, as in a program: a host that does not know of standard input
+                // yet shows then that the others end a wait.
+                assert!(poll.poll(Some(Duration::from_secs(1))).unwrap().next().is_some());
                 let subscriptions = subscriptions(asked, timeout);
                 let mut events = vec![MaybeUninit::<wasi::Event>::uninit(); subscriptions.len()];
                 let ratio = paired(
