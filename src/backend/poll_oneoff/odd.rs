@@ -210,14 +210,17 @@ impl OneoffList {
         if !known::all(known::TRIED) {
             known::learn(known::TRIED);
             // One that cannot be open; and standard output, which is ready in most programs.
-            if !matches!(host::look(i32::MAX as u32, READ), Ok(None)) {
+            let bad = host::look(i32::MAX as u32, READ);
+            if !matches!(bad, Ok(None)) {
                 known::learn(known::TELLS_CLOSED);
             }
             if matches!(host::look(1, WRITE), Ok(Some(event)) if event.error == wasi::ERRNO_SUCCESS)
             {
                 known::learn(known::TELLS_AT_ONCE);
-                // Where zero may be for ever, this is no error; so that is not tried there.
-                if matches!(host::look(1, READ), Err(wasi::ERRNO_BADF)) && host::zero_is_now() {
+                // A host that refuses a call with a bad descriptor, and to read standard output,
+                // is none of those to which zero is for ever.
+                let refuses = bad.is_err() && host::look(1, READ).is_err();
+                if refuses && host::zero_is_now() {
                     known::learn(known::ZERO_IS_NOW);
                 }
             }
