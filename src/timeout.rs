@@ -56,6 +56,12 @@ cfg_if::cfg_if! {
                 self.left
             }
 
+            /// Whether no time was left.
+            #[inline]
+            pub(crate) fn is_now(&self) -> bool {
+                self.left == Some(Duration::ZERO)
+            }
+
             /// When, if it is a moment of the clock.
             #[cfg(target_os = "wasi")]
             pub(crate) fn at(&self) -> Option<Instant> {

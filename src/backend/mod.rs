@@ -237,6 +237,15 @@ pub(crate) trait Taker {
 /// The most events that room is made for before they are there.
 pub(crate) const AT_ONCE: usize = 1 << 16;
 
+/// How much room a wait for at most `most` needs that has room for `len`, if it needs more: the
+/// last one filled it, or it was made for a small wait.
+#[allow(dead_code, reason = "where the kernel has sets of its own")]
+#[inline]
+pub(crate) fn more_room(len: usize, found: usize, most: usize) -> Option<usize> {
+    let small = found == len || len < most.min(AT_ONCE);
+    small.then(|| (found * 2).max(AT_ONCE).min(most).max(found))
+}
+
 /// A set of sources to wait on. Other threads may add, modify, delete and wake
 /// while one waits, and it takes effect at once.
 pub(crate) trait Backend: Sized + Send + Sync {

@@ -474,7 +474,7 @@ impl Nested {
 
             host.truncate(self.len);
             let mut deadline = if ready == 0 { until.deadline } else { Deadline::NOW };
-            if ready == 0 && until.deadline.left() != Some(std::time::Duration::ZERO) {
+            if ready == 0 && !until.deadline.is_now() {
                 let mut slot = self.len;
                 let mut put = |held: &Held, want| {
                     host.put(slot, held, want);

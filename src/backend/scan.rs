@@ -11,7 +11,6 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::edge::Edge;
 use super::glance::Glances;
@@ -498,7 +497,7 @@ impl Scan {
         if !THREADS {
             return Ok(Some(state));
         }
-        if deadline.left() == Some(Duration::ZERO) {
+        if deadline.is_now() {
             if state.busy {
                 state.visitors += 1;
                 let kicked = self.kick(&mut state);
@@ -533,7 +532,7 @@ impl Scan {
         if look == Look::Narrow {
             state.narrow();
         }
-        let sleeps = until.deadline.left() != Some(Duration::ZERO);
+        let sleeps = !until.deadline.is_now();
         if !THREADS || (!sleeps && state.slots.len() <= SMALL && state.sets.is_empty()) {
             state.leave_out_wake();
             let waited = state.list.wait(until);
@@ -851,7 +850,7 @@ impl Backend for Scan {
         if !state.is_ordinary() {
             return Ok(AtOnce::NotTried);
         }
-        let sleeps = until.deadline.left() != Some(Duration::ZERO);
+        let sleeps = !until.deadline.is_now();
         let (mut waited, mut disturbed) = (Ok(0), false);
         if sleeps && state.glances(until) {
             let now = Until { deadline: Deadline::NOW, ..*until };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{EpollFd, number};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{AT_ONCE, Added, Backend, Caps, Key, Mode};
+use crate::backend::{Added, Backend, Caps, Key, Mode, more_room};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
 use crate::source::{Held, Member, Source};
@@ -157,12 +157,10 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Grows if it was full, or made for a small wait: there may be more at once.
+    /// There may be more at once than there is room for.
     #[cold]
     fn fit(&mut self, most: usize) {
-        let len = self.events.len();
-        if self.found == len || len < most.min(AT_ONCE) {
-            let room = (self.found * 2).max(AT_ONCE).min(most).max(self.found);
+        if let Some(room) = more_room(self.events.len(), self.found, most) {
             self.events.resize(room, EpollEvent::default());
         }
     }

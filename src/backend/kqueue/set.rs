@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{KqueueFd, nest};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{AT_ONCE, Added, Backend, Caps, Key, Mode};
+use crate::backend::{Added, Backend, Caps, Key, Mode, more_room};
 use crate::flags::PollFlags;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
 use crate::source::{Index, Member, RawSource, Source};
@@ -506,11 +506,8 @@ impl Backend for KqueueSet {
 
     fn wait(&self, out: &mut Buffer, most: usize, until: &Until<'_>) -> io::Result<()> {
         out.ready.clear();
-        let len = out.events.len();
-        if out.found == len || len < most.min(AT_ONCE) {
-            // It was full, or made for a small wait: there may be more at once.
-            let room = (out.found * 2).max(AT_ONCE);
-            out.events.resize(room.min(most).max(out.found), Kevent::default());
+        if let Some(room) = more_room(out.events.len(), out.found, most) {
+            out.events.resize(room, Kevent::default());
         }
         out.found = 0;
         let room = out.events.len().min(most);

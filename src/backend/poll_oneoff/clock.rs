@@ -105,6 +105,12 @@ impl Deadline {
         (self.left != FOR_EVER).then(|| Duration::from_nanos(self.left))
     }
 
+    /// Whether no time was left.
+    #[inline]
+    pub(crate) fn is_now(&self) -> bool {
+        self.left == 0
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.end
     }

@@ -14,7 +14,6 @@ mod user;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use self::error::{EBADF, system};
 use self::host::{Buffer, Host, Mark, Own};
@@ -224,9 +223,7 @@ impl EmulatedKqueue {
         let write_first = inner.write_first;
         inner.write_first = !write_first;
         inner.state.host.prepare(buffer);
-        if until.deadline.left() == Some(Duration::ZERO)
-            && !matches!(until.signals, Signals::Masked(_))
-        {
+        if until.deadline.is_now() && !matches!(until.signals, Signals::Masked(_)) {
             let waited = buffer.wait(&self.own, most, write_first, until);
             return (inner, waited);
         }
