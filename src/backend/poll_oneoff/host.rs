@@ -165,9 +165,10 @@ pub(super) fn look(fd: u32, direction: usize) -> Result<Option<Event>, Errno> {
     Ok(events.into_iter().take(told).find(|event| event.userdata == asked[0].userdata))
 }
 
-/// Whether a time of zero is none to this host, and not for ever: whether a clock of zero ends
-/// a wait at once that other ones would end later, were it the first or the last of them that
-/// counts.
+/// Whether a time of zero is none to this host, and not for ever: whether it ends a wait at once.
+///
+/// Two clocks end the wait where it does not, were the first or the last one what counts. They
+/// have one name, by which wasmer waits for the first that is not zero.
 pub(super) fn zero_is_now() -> bool {
     const LATER: u64 = 4_000_000;
 
