@@ -161,6 +161,8 @@ pub(crate) struct PollableList {
 
 struct Slot {
     source: Option<Held>,
+    /// Its name, which is two calls to ask for.
+    raw: RawSource,
     want: PollFlags,
     got: PollFlags,
 }
@@ -239,7 +241,8 @@ impl List for PollableList {
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
         self.change();
-        let new = Slot { source: Some(source.clone()), want, got: PollFlags::empty() };
+        let (raw, got) = (source.raw(), PollFlags::empty());
+        let new = Slot { source: Some(source.clone()), raw, want, got };
         match self.slots.get_mut(slot) {
             Some(vacant) => *vacant = new,
             None => self.slots.push(new),
@@ -255,12 +258,12 @@ impl List for PollableList {
 
     fn vacate(&mut self, slot: usize) {
         self.change();
-        let vacant = Slot { source: None, want: PollFlags::empty(), got: PollFlags::empty() };
-        self.slots[slot] = vacant;
+        let slot = &mut self.slots[slot];
+        (slot.source, slot.want, slot.got) = (None, PollFlags::empty(), PollFlags::empty());
     }
 
     fn source(&self, slot: usize) -> Option<RawSource> {
-        self.slots.get(slot)?.source.as_ref().map(Held::raw)
+        self.slots.get(slot).filter(|slot| slot.source.is_some()).map(|slot| slot.raw)
     }
 
     fn len(&self) -> usize {
@@ -308,8 +311,8 @@ impl List for PollableList {
     #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
         self.ready.iter().filter_map(|slot| {
-            let Slot { source, got, .. } = self.slots.get(slot)?;
-            Some((source.as_ref()?.raw(), *got))
+            let Slot { source, raw, got, .. } = self.slots.get(slot)?;
+            source.is_some().then_some((*raw, *got))
         })
     }
 }
