@@ -181,6 +181,7 @@ impl Bits {
         self.clear();
     }
 
+    #[inline]
     fn clear(&mut self) {
         match &mut self.words[..] {
             // To fill memory is a call of the host's.
@@ -190,6 +191,7 @@ impl Bits {
         self.count = 0;
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -291,16 +293,19 @@ impl List for PollableList {
         });
     }
 
+    #[inline]
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
-        if self.stale {
-            self.keep();
+        let mut deadline = until.deadline;
+        // The ordinary case, apart from the others, which would make it slower.
+        if self.kept > 0 && self.is_plain() {
+            self.ready.clear();
+            self.ask(deadline.left(), deadline.at());
+            self.take_in();
+            if !self.ready.is_empty() || deadline.left().is_some() && deadline.passed() {
+                return Ok(self.ready.count);
+            }
         }
-        self.ready.clear();
-        #[cfg(all(feature = "net", target_env = "p1"))]
-        let alone = self.others.is_empty() && !socket::lingers();
-        #[cfg(not(all(feature = "net", target_env = "p1")))]
-        let alone = self.others.is_empty();
-        if alone { self.wait_for_kept(until.deadline) } else { self.wait_for_all(until.deadline) }
+        self.wait_anyhow(deadline)
     }
 
     #[inline]
@@ -318,6 +323,41 @@ impl List for PollableList {
 }
 
 impl PollableList {
+    /// Whether all that is asked is kept: there are bare pollables alone.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        cfg_if::cfg_if! {
+            if #[cfg(all(feature = "net", target_env = "p1"))] {
+                let lingers = socket::lingers();
+            } else {
+                let lingers = false;
+            }
+        }
+        !self.stale && self.others.is_empty() && !lingers
+    }
+
+    /// A wait that is not that plain, or that the host ended with nothing.
+    #[inline(never)]
+    fn wait_anyhow(&mut self, deadline: Deadline) -> io::Result<usize> {
+        if self.stale {
+            self.keep();
+        }
+        self.ready.clear();
+        if self.is_plain() { self.wait_for_kept(deadline) } else { self.wait_for_all(deadline) }
+    }
+
+    /// Takes in what the host told of what is kept.
+    #[inline]
+    fn take_in(&mut self) {
+        let kept = &self.answers[..self.kept];
+        let slot = |&index: &u32| Some(kept.get(index as usize)?.0);
+        match &self.told[..] {
+            // Mostly it is one.
+            [one] => self.ready.insert(slot(one).into_iter()),
+            told => self.ready.insert(told.iter().filter_map(slot)),
+        }
+    }
+
     /// There are bare pollables alone.
     fn wait_for_kept(&mut self, mut deadline: Deadline) -> io::Result<usize> {
         loop {
@@ -340,7 +380,7 @@ impl PollableList {
             self.look_at_others();
             let most = self.pass_over_liars().then_some(pause);
             #[cfg(all(feature = "net", target_env = "p1"))]
-            socket::sweep(&mut |pollable| self.ask(pollable, NOBODY, Side::Output));
+            socket::sweep(&mut |pollable| self.ask_for(pollable, NOBODY, Side::Output));
             let done = self.wait_once(&mut deadline, most);
             if most.is_some() {
                 pause = (pause * 2).min(PAUSES[1]);
@@ -372,7 +412,7 @@ impl PollableList {
     /// A slot owns the pollable, or the socket that has it. `change` takes the entry
     /// out before a slot lets go of one, and what a socket has is taken out at the end
     /// of the wait: in between nothing else runs.
-    fn ask(&mut self, pollable: &HostPollable, slot: u32, side: Side) {
+    fn ask_for(&mut self, pollable: &HostPollable, slot: u32, side: Side) {
         self.asked.push(pollable.handle());
         self.answers.push((slot, side));
     }
@@ -434,7 +474,7 @@ impl PollableList {
                             if fd == 0 {
                                 self.stdin = Some(self.asked.len());
                             }
-                            self.ask(pollable, slot, side);
+                            self.ask_for(pollable, slot, side);
                         }
                         descriptor::Look::Libc => self.descriptors.push(fd, want, slot),
                         descriptor::Look::Never => {}
@@ -443,7 +483,7 @@ impl PollableList {
                 Some(Held::NetSocket(socket)) => {
                     let socket = socket.clone();
                     self.found(slot, socket.known());
-                    socket.ask(want, &mut |pollable, side| self.ask(pollable, slot, side));
+                    socket.ask(want, &mut |pollable, side| self.ask_for(pollable, slot, side));
                 }
                 Some(Held::Pollable(_)) | None => {}
             }
@@ -471,29 +511,34 @@ impl PollableList {
         Ok(false)
     }
 
-    /// Calls the host with the array and a timeout, and takes in what it answers.
-    fn call(&mut self, left: Option<Duration>, at: Option<Instant>) {
+    /// Calls the host with the array and a timeout.
+    #[inline]
+    fn ask(&mut self, left: Option<Duration>, at: Option<Instant>) {
         match left {
             None => self.ask_host(),
-            Some(Duration::ZERO) => {
-                self.ask_host_with(now());
-            }
-            Some(left) => {
-                let timer = match (self.timer.take(), at) {
-                    // The timer of the wait before, for the same moment.
-                    (Some((then, timer)), Some(at)) if then == at => timer,
-                    _ => after(left),
-                };
-                // One that the host fired too early is of no more use.
-                if !self.ask_host_with(&timer) {
-                    self.timer = at.map(|at| (at, timer));
-                }
-            }
+            Some(Duration::ZERO) => self.ask_host_with(now()),
+            Some(left) => self.ask_host_in_time(left, at),
         }
-        let (kept, others) = self.answers.split_at(self.kept);
-        let is_kept = |index: &&u32| (**index as usize) < kept.len();
-        self.ready.insert(self.told.iter().filter(is_kept).map(|&index| kept[index as usize].0));
-        if !others.is_empty() {
+    }
+
+    fn ask_host_in_time(&mut self, left: Duration, at: Option<Instant>) {
+        let timer = match (self.timer.take(), at) {
+            // The timer of the wait before, for the same moment.
+            (Some((then, timer)), Some(at)) if then == at => timer,
+            _ => after(left),
+        };
+        self.ask_host_with(&timer);
+        // One that the host fired too early is of no more use.
+        if !self.told.contains(&(self.asked.len() as u32)) {
+            self.timer = at.map(|at| (at, timer));
+        }
+    }
+
+    /// The same, and takes in what it answers.
+    fn call(&mut self, left: Option<Duration>, at: Option<Instant>) {
+        self.ask(left, at);
+        self.take_in();
+        if self.answers.len() > self.kept {
             let told = std::mem::take(&mut self.told);
             for index in told.iter().map(|&index| index as usize) {
                 match self.answers.get(index) {
@@ -564,16 +609,16 @@ impl PollableList {
         }
     }
 
+    #[inline]
     fn ask_host(&mut self) {
         host::poll(&self.asked, &mut self.told);
     }
 
-    /// With one more pollable, which is taken out again: whether it was ready.
-    fn ask_host_with(&mut self, clock: &HostPollable) -> bool {
+    /// With one more pollable, which is taken out again.
+    fn ask_host_with(&mut self, clock: &HostPollable) {
         self.asked.push(clock.handle());
         self.ask_host();
         self.asked.pop();
-        self.told.contains(&(self.asked.len() as u32))
     }
 }
 
