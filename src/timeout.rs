@@ -78,7 +78,7 @@ cfg_if::cfg_if! {
             /// Whether the time is up, by the clock.
             pub(crate) fn passed(&mut self) -> bool {
                 self.refresh();
-                self.left == Some(Duration::ZERO)
+                self.is_now()
             }
         }
 

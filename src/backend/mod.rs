@@ -74,11 +74,11 @@ pub(crate) trait List: Default + Send + Sync {
 
     /// What it found, as [`ready`](List::ready): `IN` or `OUT`, of what was wanted.
     #[inline]
-    fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+    fn ready_plainly(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         std::iter::empty()
     }
 
-    /// The slots of it.
+    /// The slots of it, so that who takes them in knows how many there are.
     #[inline]
     fn slots_plainly(&self) -> impl Iterator<Item = usize> {
         std::iter::empty()

@@ -278,7 +278,7 @@ impl SourceList {
 
     /// As [`List::ready_plainly`].
     #[inline]
-    pub(crate) fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+    pub(crate) fn ready_plainly(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         self.host.ready_plainly()
     }
 

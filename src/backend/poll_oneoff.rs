@@ -254,7 +254,7 @@ impl List for OneoffList {
     }
 
     #[inline]
-    fn ready_plainly(&self) -> impl ExactSizeIterator<Item = (usize, PollFlags)> {
+    fn ready_plainly(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         Plainly(self.events.iter())
     }
 
@@ -294,17 +294,10 @@ impl Iterator for Plainly<'_> {
     }
 
     #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-
-    #[inline]
     fn fold<R, F: FnMut(R, Self::Item) -> R>(self, begin: R, mut fold: F) -> R {
         self.0.fold(begin, |before, event| fold(before, Plainly::told(event)))
     }
 }
-
-impl ExactSizeIterator for Plainly<'_> {}
 
 /// What an event of those that are ready tells: more than its direction, if there is more.
 #[inline]

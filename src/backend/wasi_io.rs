@@ -295,17 +295,20 @@ impl List for PollableList {
 
     #[inline]
     fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
+        if self.stale {
+            self.keep();
+        }
+        self.ready.clear();
         let mut deadline = until.deadline;
         // The ordinary case, apart from the others, which would make it slower.
         if self.kept > 0 && self.is_plain() {
-            self.ready.clear();
             self.ask(deadline.left(), deadline.at());
             self.take_in();
             if !self.ready.is_empty() || deadline.left().is_some() && deadline.passed() {
                 return Ok(self.ready.count);
             }
         }
-        self.wait_anyhow(deadline)
+        self.wait_for_all(deadline)
     }
 
     #[inline]
@@ -326,24 +329,11 @@ impl PollableList {
     /// Whether all that is asked is kept: there are bare pollables alone.
     #[inline]
     fn is_plain(&self) -> bool {
-        cfg_if::cfg_if! {
-            if #[cfg(all(feature = "net", target_env = "p1"))] {
-                let lingers = socket::lingers();
-            } else {
-                let lingers = false;
-            }
+        #[cfg(all(feature = "net", target_env = "p1"))]
+        if socket::lingers() {
+            return false;
         }
-        !self.stale && self.others.is_empty() && !lingers
-    }
-
-    /// A wait that is not that plain, or that the host ended with nothing.
-    #[inline(never)]
-    fn wait_anyhow(&mut self, deadline: Deadline) -> io::Result<usize> {
-        if self.stale {
-            self.keep();
-        }
-        self.ready.clear();
-        if self.is_plain() { self.wait_for_kept(deadline) } else { self.wait_for_all(deadline) }
+        self.others.is_empty()
     }
 
     /// Takes in what the host told of what is kept.
@@ -358,17 +348,8 @@ impl PollableList {
         }
     }
 
-    /// There are bare pollables alone.
-    fn wait_for_kept(&mut self, mut deadline: Deadline) -> io::Result<usize> {
-        loop {
-            let done = self.wait_once(&mut deadline, None)?;
-            if done || !self.ready.is_empty() || deadline.left().is_some() && deadline.passed() {
-                return Ok(self.ready.count);
-            }
-        }
-    }
-
-    #[inline(never)] // or the other has its prologue
+    /// Any wait.
+    #[inline(never)] // or the ordinary one has its prologue
     fn wait_for_all(&mut self, mut deadline: Deadline) -> io::Result<usize> {
         let short = deadline.left().is_some_and(|left| left < descriptor::STARTING);
         self.alarms.clear();

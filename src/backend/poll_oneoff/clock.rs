@@ -4,7 +4,7 @@
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-use super::host::{self, FOR_EVER};
+use super::host::{FOR_EVER, now};
 use crate::timeout;
 
 /// As `std::time::Instant`, on the same clock.
@@ -51,12 +51,6 @@ impl Sub for Instant {
     fn sub(self, earlier: Instant) -> Duration {
         self.saturating_duration_since(earlier)
     }
-}
-
-/// Nanoseconds since some moment. A host without a clock stands still.
-#[inline]
-pub(super) fn now() -> u64 {
-    host::time()
 }
 
 /// A time in nanoseconds: 500 years are as good as more.
@@ -129,7 +123,7 @@ impl Deadline {
     /// Whether the time is up, by the clock.
     pub(crate) fn passed(&mut self) -> bool {
         self.refresh();
-        self.left == 0
+        self.is_now()
     }
 }
 

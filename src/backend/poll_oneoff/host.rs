@@ -175,11 +175,11 @@ pub(super) fn zero_is_now() -> bool {
     let mut asked = [clock(LATER); 3];
     asked[1].u.u.clock.timeout = 0;
     let mut events = [event(0, 0); 3];
-    let begin = time();
+    let begin = now();
     // SAFETY: there is room for three events.
     let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 3) };
     // Without a clock nothing is known.
-    told.is_ok() && begin > 0 && time().wrapping_sub(begin) < LATER / 4
+    told.is_ok() && begin > 0 && now().wrapping_sub(begin) < LATER / 4
 }
 
 /// The type of a descriptor, if it is open.
@@ -193,9 +193,9 @@ pub(super) fn is_file(filetype: Filetype) -> bool {
     matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY)
 }
 
-/// What the monotonic clock says, in nanoseconds; 0 where there is none.
+/// Nanoseconds since some moment. A host without a clock stands still, at 0.
 #[inline]
-pub(super) fn time() -> u64 {
+pub(super) fn now() -> u64 {
     let mut time = 0u64;
     let (clock, place) = (wasi::CLOCKID_MONOTONIC.raw(), &raw mut time);
     // SAFETY: the host writes one number there, or none.

@@ -21,8 +21,8 @@
 
 use std::io;
 
-use super::clock::{left_until, now};
-use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE};
+use super::clock::left_until;
+use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE, now};
 use super::{FLAGS, NOWHERE, OneoffList, STDIN, known};
 use crate::flags::PollFlags;
 use crate::timeout::{Signals, Until};
