@@ -100,7 +100,9 @@ fn every_event_reaches_somebody_and_only_one() {
             }
             if n % 4 == 3 {
                 // The same ident again only after it was taken.
+                let begin = Instant::now();
                 loop {
+                    assert!(Some(begin.elapsed()) < SOON, "nobody takes {n}");
                     let gone = kevent.with_flags(KeventFlags::DISABLE);
                     let mut entry = [Kevent::default(); 1];
                     let receipt = gone.with_flags(KeventFlags::RECEIPT | KeventFlags::KEEPUDATA);

@@ -434,24 +434,21 @@ impl Host {
         self.buffers.push(buffer);
     }
 
-    /// Takes note of an event of the kqueue's own; false if it is none.
+    /// Whether an event is the kqueue's own. (Not whether it is woken: another thread may
+    /// have settled that since the host told it.)
     pub(super) fn take_own(&mut self, key: Key) -> bool {
-        if key == Key::WAKE {
-            self.woken = true;
-        }
         key == Key::WAKE || key.bits() == TIMER
     }
 
     /// Ends a wait, if somebody was kicked; and if others wait on the descriptor,
-    /// keeps it readable while something is queued, and when a timer expires. True
-    /// if it was made not readable: what a signal handler did must be looked for.
+    /// keeps it readable while something is queued, and when a timer expires.
     pub(super) fn settle(
         &mut self,
         kicked: bool,
         exposed: bool,
         queued: bool,
         at: Option<Instant>,
-    ) -> bool {
+    ) {
         if exposed {
             // Without a descriptor for it, only whoever waits outside is late.
             let _ = self.arm(at);
@@ -462,9 +459,7 @@ impl Host {
         } else if !want && self.woken {
             self.wake.drain();
             self.woken = false;
-            return true;
         }
-        false
     }
 
     /// Is readable at a time.
@@ -516,4 +511,31 @@ pub(super) fn pending(state: &mut State) -> usize {
     }
     state.host.keep(buffer);
     pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two threads that were woken one has settled it before the other takes in what it
+    /// was told: a kick by that one, or by any other after it, reaches those who wait.
+    #[test]
+    fn late_news_of_a_kick_does_not_take_the_next_one() -> io::Result<()> {
+        let (own, mut host) = Host::new()?;
+        let wait = |host: &Host| -> io::Result<Vec<Key>> {
+            let mut buffer = Buffer::default();
+            host.prepare(&mut buffer);
+            buffer.wait(&own, OWN, false, Until::NOW)?;
+            Ok(buffer.events().map(|(key, _)| key).collect())
+        };
+        host.settle(true, false, false, None);
+        let told = wait(&host)?;
+        assert_eq!(told, [Key::WAKE]);
+        host.settle(false, false, false, None);
+        assert_eq!(wait(&host)?, []);
+        assert!(told.into_iter().all(|key| host.take_own(key)));
+        host.settle(true, false, false, None);
+        assert_eq!(wait(&host)?, [Key::WAKE]);
+        Ok(())
+    }
 }

@@ -307,7 +307,7 @@ impl Host {
         exposed: bool,
         queued: bool,
         at: Option<Instant>,
-    ) -> bool {
+    ) {
         if kicked && !self.woken {
             self.woken = self.set.wake().is_ok();
         }
@@ -316,7 +316,6 @@ impl Host {
         if exposed && self.published != published && self.set.publish(queued, at).is_ok() {
             self.published = published;
         }
-        false
     }
 }
 
