@@ -47,6 +47,7 @@ mod error;
 mod event;
 mod flags;
 mod idents;
+mod index;
 mod kevent;
 mod kqueue;
 #[cfg(feature = "net")]

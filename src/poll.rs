@@ -6,9 +6,10 @@ use std::{fmt, io};
 use crate::backend::SourceList;
 use crate::error::not_registered;
 use crate::flags::PollFlags;
+use crate::index::Index;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Index, RawSource};
+use crate::source::{AsSource, RawSource};
 use crate::timeout::{Signals, Until};
 
 /// A set of sources and the events wanted of each: Python's `select.poll()`.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::backend::{HostList, List, SourceList};
 use crate::error::not_open;
 use crate::flags::PollFlags;
+use crate::index::Index;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, Index, RawSource, Source};
+use crate::source::{AsSource, RawSource, Source};
 use crate::timeout::{Signals, Until};
 
 /// What [`select()`] found ready: the caller's own items, in their order.

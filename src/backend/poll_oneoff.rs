@@ -12,7 +12,8 @@ use std::io;
 
 use super::List;
 use crate::flags::PollFlags;
-use crate::source::{Held, Index, RawSource};
+use crate::index::Index;
+use crate::source::{Held, RawSource};
 use crate::timeout::Until;
 
 mod asked;

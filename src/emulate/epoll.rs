@@ -18,7 +18,8 @@ use crate::backend::{
 use crate::error::of_source;
 use crate::event::EpollEvent;
 use crate::flags::{EpollCreate, EpollFlags, PollFlags};
-use crate::source::{Index, Member, RawSource, Source};
+use crate::index::Index;
+use crate::source::{Member, RawSource, Source};
 use crate::timeout::Until;
 
 pub(crate) struct EmulatedEpoll {

@@ -2,7 +2,8 @@
 
 use super::{Interest, Mode};
 use crate::backend::{Backend, HostBackend, Key};
-use crate::source::{Index, Member, RawSource};
+use crate::index::Index;
+use crate::source::{Member, RawSource};
 
 pub(super) struct Entry {
     pub(super) source: Member,

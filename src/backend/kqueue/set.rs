@@ -10,8 +10,9 @@ use super::{KqueueFd, nest};
 use crate::backend::unix::{Wake, check};
 use crate::backend::{Added, Backend, Caps, Key, Mode, more_room};
 use crate::flags::PollFlags;
+use crate::index::Index;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
-use crate::source::{Index, Member, RawSource, Source};
+use crate::source::{Member, RawSource, Source};
 use crate::timeout::{Signals, Until};
 
 const IN: PollFlags = PollFlags::IN.union(PollFlags::RDNORM).union(PollFlags::RDBAND);
