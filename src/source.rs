@@ -321,6 +321,15 @@ impl Member {
         }
     }
 
+    /// How much there is to read, where the host counts.
+    #[allow(dead_code, reason = "for edges that the host does not tell")]
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self {
+            Member::Host(held) => backend::count(held),
+            Member::Set(..) => None,
+        }
+    }
+
     /// What tells it from another one that got its number, where the host can tell.
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
         match self {

@@ -93,6 +93,15 @@ cfg_if::cfg_if! {
     }
 }
 
+/// The earlier of two moments, if there is one.
+#[allow(dead_code, reason = "for edges that the host does not tell")]
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// 68 years: what every host's clock can express, and as good as for ever.
 pub(crate) const FOR_EVER: Duration = Duration::from_secs(i32::MAX as u64);
 

@@ -10,10 +10,11 @@
 use std::time::Duration;
 
 use crate::flags::PollFlags;
-use crate::timeout::Instant;
+use crate::timeout::{Instant, earlier};
 
-const FIRST: Duration = Duration::from_millis(1);
-const LAST: Duration = Duration::from_millis(256);
+/// In milliseconds.
+const FIRST: u32 = 1;
+const LAST: u32 = 256;
 
 /// The edge of one source. A new one is armed.
 #[derive(Debug, Default)]
@@ -30,8 +31,8 @@ struct Half {
     told: PollFlags,
     /// How much there was to read then.
     count: Option<u64>,
-    /// When to tell it again, and how long that was put off.
-    again: Option<(Instant, Duration)>,
+    /// When to tell it again, and how many milliseconds that was put off.
+    again: Option<(Instant, u32)>,
 }
 
 impl Default for Half {
@@ -50,9 +51,7 @@ impl Edge {
 
     /// When it is told again, if nothing arms it before.
     pub(crate) fn again(&self) -> Option<Instant> {
-        let read = self.read.again.map(|(at, _)| at);
-        let write = self.write.again.map(|(at, _)| at);
-        read.into_iter().chain(write).min()
+        earlier(self.read.again.map(|(at, _)| at), self.write.again.map(|(at, _)| at))
     }
 
     /// Takes notice of what the source is ready for now, of all that is wanted.
@@ -114,7 +113,8 @@ impl Half {
             _ => FIRST,
         };
         self.count = if ready.intersects(PollFlags::READABLE) { count() } else { None };
-        self.again = now.checked_add(put_off).map(|at| (at, put_off));
+        let at = now.checked_add(Duration::from_millis(put_off.into()));
+        self.again = at.map(|at| (at, put_off));
     }
 }
 

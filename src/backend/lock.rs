@@ -54,6 +54,10 @@ cfg_if::cfg_if! {
         impl<T> RefUnwindSafe for Lock<T> {}
 
         impl<T> Lock<T> {
+            pub(crate) const fn new(value: T) -> Lock<T> {
+                Lock { taken: Cell::new(false), value: UnsafeCell::new(value) }
+            }
+
             #[inline]
             pub(crate) fn lock(&self) -> Guard<'_, T> {
                 match self.try_lock() {
@@ -154,6 +158,10 @@ cfg_if::cfg_if! {
         pub(crate) struct Lock<T>(Mutex<T>);
 
         impl<T> Lock<T> {
+            pub(crate) const fn new(value: T) -> Lock<T> {
+                Lock(Mutex::new(value))
+            }
+
             #[inline]
             pub(crate) fn lock(&self) -> Guard<'_, T> {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,8 +2,9 @@
 //! descriptor and are waited on through their members.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use super::lock::Lock;
 use super::{HostList, List, Wake};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
@@ -69,11 +70,18 @@ impl<S: Set + 'static> SetHandle for Arc<S> {
 }
 
 /// A [`List`] that takes sets too. Without any it is the host's.
-#[derive(Default)]
 pub(crate) struct SourceList {
     host: HostList,
     /// The sets; while there are none, mostly nothing.
     sets: Option<Box<dyn Beside>>,
+}
+
+impl Default for SourceList {
+    // Much code, for each front end.
+    #[inline(never)]
+    fn default() -> SourceList {
+        SourceList { host: Default::default(), sets: None }
+    }
 }
 
 /// The sets of a list, in slots that are vacant in the host's. As [`Set`], by a table.
@@ -291,18 +299,18 @@ impl SourceList {
     /// As [`List::wait`].
     #[inline]
     pub(crate) fn wait(&mut self, until: &Until<'_>) -> io::Result<usize> {
-        if self.sets.is_none() { self.host.wait(until) } else { self.wait_with_sets(*until) }
+        if self.sets.is_none() { self.host.wait(until) } else { self.wait_with_sets(until) }
     }
 
     #[cold]
-    fn wait_with_sets(&mut self, until: Until<'_>) -> io::Result<usize> {
+    fn wait_with_sets(&mut self, until: &Until<'_>) -> io::Result<usize> {
         match &mut self.sets {
-            Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, &until),
+            Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, until),
             _ => {
                 // The last one was taken away: a plain list again.
                 self.own();
                 self.sets = None;
-                self.host.wait(&until)
+                self.host.wait(until)
             }
         }
     }
@@ -560,7 +568,7 @@ impl Watch<'_> {
 }
 
 /// Which set holds which: by their numbers. Few sets hold others.
-static NESTING: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+static NESTING: Lock<Vec<(u64, u64)>> = Lock::new(Vec::new());
 
 /// How many sets there may be one above the other, the lowest not counted: Linux's
 /// `EP_MAX_NESTS`.
@@ -581,7 +589,7 @@ fn nest(outer: u64, inner: u64) -> bool {
         };
         edges.iter().filter_map(next).map(|id| way(edges, id, up, steps + 1)).max().unwrap_or(steps)
     }
-    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut edges = NESTING.lock();
     // With it in place a loop is a way without end.
     edges.push((outer, inner));
     let fits = way(&edges, outer, true, 0) + 1 + way(&edges, inner, false, 0) <= NESTS;
@@ -593,7 +601,7 @@ fn nest(outer: u64, inner: u64) -> bool {
 
 /// Takes note that `outer` does not hold `inner` any more.
 fn part(outer: u64, inner: u64) {
-    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut edges = NESTING.lock();
     if let Some(at) = edges.iter().position(|edge| *edge == (outer, inner)) {
         edges.swap_remove(at);
     }
@@ -601,7 +609,7 @@ fn part(outer: u64, inner: u64) {
 
 /// Takes note that a set is gone.
 pub(crate) fn forget(id: u64) {
-    let mut edges = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut edges = NESTING.lock();
     while let Some(at) = edges.iter().position(|&(outer, inner)| outer == id || inner == id) {
         edges.swap_remove(at);
     }

@@ -16,10 +16,10 @@ use super::edge::Edge;
 use super::glance::Glances;
 use super::lock::{Guard, Lent, Lock, THREADS, Turn};
 use super::nested::{self, Set, SourceList, Watch};
-use super::{Added, AtOnce, Backend, Caps, HostList, Key, List, Mode, Taker, Wake, count, errno};
+use super::{Added, AtOnce, Backend, Caps, HostList, Key, List, Mode, Taker, Wake, errno};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
-use crate::timeout::{Deadline, Instant, Signals, Until};
+use crate::timeout::{Deadline, Instant, Signals, Until, earlier};
 
 pub(crate) struct Scan {
     /// Its name as a source: no descriptor is that large.
@@ -135,13 +135,6 @@ impl Slot {
             quiet: false,
             found: (0, PollFlags::empty()),
             fires: false,
-        }
-    }
-
-    fn count(&self) -> Option<u64> {
-        match &self.source {
-            Member::Host(held) => count(held),
-            Member::Set(..) => None,
         }
     }
 
@@ -282,9 +275,7 @@ impl State {
             let slot = &mut slots[at as usize];
             let (seen, flags) = slot.found;
             let flags = if seen == *look { flags } else { PollFlags::empty() };
-            let mut edge = std::mem::take(&mut slot.edge);
-            slot.fires = slot.listed && edge.see(flags, || slot.count(), now);
-            slot.edge = edge;
+            slot.fires = slot.listed && slot.edge.see(flags, || slot.source.count(), now);
             slot.quiet = slot.listed && !slot.edge.quiet().is_empty();
             if slot.quiet {
                 next += 1;
@@ -358,9 +349,8 @@ impl State {
             if mode.is_oneshot() || flags.contains(PollFlags::NVAL) {
                 self.vacate(at);
             } else if mode.is_edge() {
-                let mut edge = std::mem::take(&mut slot.edge);
-                edge.tell(flags, || slot.count(), *now.get_or_insert_with(Instant::now));
-                slot.edge = edge;
+                let now = *now.get_or_insert_with(Instant::now);
+                slot.edge.tell(flags, || slot.source.count(), now);
                 if !slot.quiet {
                     slot.quiet = true;
                     self.quiet.push(at as u32);
@@ -392,7 +382,11 @@ impl State {
 
     /// When the next quiet edge is due.
     fn again(&self) -> Option<Instant> {
-        self.quiet.iter().filter_map(|&at| self.slots[at as usize].edge.again()).min()
+        let mut first = None;
+        for &at in &self.quiet {
+            first = earlier(first, self.slots[at as usize].edge.again());
+        }
+        first
     }
 }
 
@@ -680,8 +674,7 @@ impl Set for Scan {
                 }
             }
         }
-        let times = [*again, state.again(), state.pending_at];
-        *again = times.into_iter().flatten().min();
+        *again = earlier(earlier(*again, state.again()), state.pending_at);
     }
 }
 
@@ -826,7 +819,9 @@ impl Backend for Scan {
                 state.pay(out);
             } else {
                 // To be told by the next one.
-                state.owed.extend(out.drain(..).map(|(key, _)| key));
+                while let Some((key, _)) = out.pop() {
+                    state.owed.push(key);
+                }
             }
             let changed = self.go_on(state);
 
