@@ -152,12 +152,13 @@ def test_a_wait_for_a_missing_direction_alone_is_an_error(run, quirks):
         assert "InvalidInput" in result.one("poll")
 
 
+@hosts({}, dict(grain=MS))
 @pytest.mark.parametrize("error", [PERM, NOTSUP, INVAL, NOTCAPABLE])
 @pytest.mark.parametrize("timeout", ["0", "100", "none"])
-def test_what_the_host_cannot_wait_for_is_always_ready(run, error, timeout):
+def test_what_the_host_cannot_wait_for_is_always_ready(run, quirks, error, timeout):
     fds = {5: readable(type=CHARACTER, pollable=error), 6: idle(), 8: readable()}
     wait = f"poll:{timeout}"
-    result = run({}, fds, "reg:5:IN+OUT", "reg:6,8:IN", wait, wait, wait)
+    result = run(quirks, fds, "reg:5:IN+OUT", "reg:6,8:IN", wait, wait, wait)
     assert result.all("poll") == ["5=IN+OUT 8=IN"] * 3
 
 

@@ -46,9 +46,8 @@ pub(crate) fn is_file(source: &Held) -> io::Result<bool> {
 /// that do not know say 0 or 1. Looks only.
 pub(crate) fn bytes(source: &Held) -> Option<u64> {
     let Held::Fd(fd) = *source;
-    let event = host::look(fd as u32, READ).ok()??;
-    let bytes = event.fd_readwrite.nbytes;
-    (event.error == wasi::ERRNO_SUCCESS && bytes > 1).then_some(bytes)
+    let (error, bytes) = host::look(fd as u32, READ).ok()??;
+    (error == wasi::ERRNO_SUCCESS && bytes > 1).then_some(bytes)
 }
 
 /// There are no signals.
@@ -74,8 +73,6 @@ impl Wake {
     pub(crate) fn drain(&self) {}
 }
 
-/// The flags of the two directions, by index.
-const FLAGS: [PollFlags; 2] = [PollFlags::IN, PollFlags::OUT];
 const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 const NOWHERE: u32 = u32::MAX;
 /// The descriptor and the direction of standard input in a name.
@@ -106,11 +103,9 @@ pub(crate) struct OneoffList {
     scratch: Asked,
     /// What the host told last. Once a wait is over: what is ready, in order of slots.
     events: Events,
-    /// What a wait with several calls has found.
-    ready: Vec<Ready>,
-    /// To put them into order: a bit a slot, and what those slots are ready for.
-    order: Vec<u32>,
-    by_slot: Vec<Ready>,
+    /// How much a wait with several calls has found, and whether it is of standard input.
+    found: usize,
+    found_stdin: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -120,13 +115,17 @@ struct Slot {
     /// The next slot of the same descriptor.
     next: u32,
     want: PollFlags,
+    /// What a wait with several calls has found so far.
+    found: PollFlags,
 }
 
-#[derive(Clone, Copy)]
-struct Ready {
-    slot: u32,
-    fd: u32,
-    flags: PollFlags,
+impl Slot {
+    const VACANT: Slot = Slot {
+        descriptor: NOWHERE,
+        next: NOWHERE,
+        want: PollFlags::empty(),
+        found: PollFlags::empty(),
+    };
 }
 
 struct Descriptor {
@@ -148,6 +147,20 @@ struct Descriptor {
     looked: bool,
 }
 
+impl Descriptor {
+    const VACANT: Descriptor = Descriptor {
+        fd: 0,
+        name: 0,
+        first: NOWHERE,
+        at: [NOWHERE; 2],
+        want: PollFlags::empty(),
+        always: PollFlags::empty(),
+        never: PollFlags::empty(),
+        filetype: None,
+        looked: false,
+    };
+}
+
 impl List for OneoffList {
     const NAME: &'static str = "poll_oneoff";
 
@@ -156,14 +169,15 @@ impl List for OneoffList {
         if slot < self.slots.len() {
             self.vacate(slot);
         } else {
-            self.slots.push(Slot { descriptor: NOWHERE, next: NOWHERE, want });
+            self.slots.push(Slot::VACANT);
         }
         let at = match self.index.get(source.raw()) {
             Some(at) => at,
             None => self.new_descriptor(fd),
         };
         let first = std::mem::replace(&mut self.descriptor(at).first, slot as u32);
-        self.slots[slot] = Slot { descriptor: at, next: first, want: want & EITHER };
+        self.slots[slot] =
+            Slot { descriptor: at, next: first, want: want & EITHER, ..Slot::VACANT };
         self.look_at(at);
         self.update(at);
     }
@@ -282,7 +296,7 @@ struct Plainly<'a>(std::slice::Iter<'a, Event>);
 impl Plainly<'_> {
     #[inline]
     fn told(event: &Event) -> (usize, PollFlags) {
-        (host::slot(event.userdata), host::flag(event.userdata))
+        (host::slot(event.userdata), host::flag(host::direction(event.userdata)))
     }
 }
 
@@ -304,7 +318,7 @@ impl Iterator for Plainly<'_> {
 #[inline]
 fn flags(event: &Event) -> PollFlags {
     match event.fd_readwrite.flags {
-        0 => host::flag(event.userdata),
+        0 => host::flag(host::direction(event.userdata)),
         flags => PollFlags::from_bits_retain(flags),
     }
 }
@@ -316,26 +330,13 @@ impl OneoffList {
     }
 
     fn new_descriptor(&mut self, fd: i32) -> u32 {
-        let mut new = Descriptor {
-            fd: fd as u32,
-            name: 0,
-            first: NOWHERE,
-            at: [NOWHERE; 2],
-            want: PollFlags::empty(),
-            always: PollFlags::empty(),
-            never: PollFlags::empty(),
-            filetype: None,
-            looked: false,
-        };
-        let at = self.vacant.pop().unwrap_or(self.descriptors.len() as u32);
+        let at = self.vacant.pop().unwrap_or_else(|| {
+            self.descriptors.push(Descriptor::VACANT);
+            self.descriptors.len() as u32 - 1
+        });
         self.index.insert(RawSource::Fd(fd), at);
-        match self.descriptors.get_mut(at as usize) {
-            Some(old) => {
-                new.looked = old.looked;
-                *old = new;
-            }
-            None => self.descriptors.push(new),
-        }
+        let place = self.descriptor(at);
+        *place = Descriptor { fd: fd as u32, looked: place.looked, ..Descriptor::VACANT };
         at
     }
 
@@ -385,7 +386,7 @@ impl OneoffList {
             let (name, fd) = (descriptor.name, descriptor.fd);
             let place = descriptor.at[direction];
             let other = descriptor.at[1 - direction] != NOWHERE;
-            if want.contains(FLAGS[direction]) {
+            if want.contains(host::flag(direction)) {
                 if place == NOWHERE && more {
                     self.descriptor(at).at[direction] = self.asked.len() as u32;
                     self.asked.push(host::subscription(fd, name, direction));
@@ -534,42 +535,28 @@ impl OneoffList {
     /// are ready.
     fn tell(&mut self, at: u32, flags: PollFlags) {
         let Descriptor { fd, first, .. } = self.descriptors[at as usize];
-        let mut slot = first;
-        while let Some(&Slot { want, next, .. }) = self.slots.get(slot as usize) {
-            let flags = flags & (want | PollFlags::UNASKED);
+        let mut next = first;
+        while let Some(slot) = self.slots.get_mut(next as usize) {
+            let flags = flags & (slot.want | PollFlags::UNASKED);
             if !flags.is_empty() {
-                self.ready.push(Ready { slot, fd, flags });
+                slot.found |= flags;
+                self.found += 1;
+                self.found_stdin |= fd == 0;
             }
-            slot = next;
+            next = slot.next;
         }
     }
 
-    /// Makes events of what is ready, in the order of slots, one each.
+    /// Makes events of what was found, in the order of slots, one each.
     fn sum_up(&mut self) {
-        let OneoffList { slots, ready, order, by_slot, events, .. } = self;
-        order.clear();
-        for _ in 0..slots.len().div_ceil(32) {
-            order.push(0);
-        }
-        while by_slot.len() < slots.len() {
-            by_slot.push(Ready { fd: 0, slot: 0, flags: PollFlags::empty() });
-        }
-        for one in ready.iter() {
-            let (word, bit) = (&mut order[one.slot as usize / 32], 1 << (one.slot % 32));
-            let known = &mut by_slot[one.slot as usize];
-            if *word & bit == 0 {
-                *word |= bit;
-                *known = *one;
-            } else {
-                known.flags |= one.flags;
-            }
-        }
-        events.clear();
-        for (at, word) in order.iter_mut().enumerate() {
-            while *word != 0 {
-                let one = by_slot[at * 32 + word.trailing_zeros() as usize];
-                events.push(host::event(host::name(one.slot, one.fd, false), one.flags.bits()));
-                *word &= *word - 1;
+        self.events.clear();
+        (self.found, self.found_stdin) = (0, false);
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let found = std::mem::replace(&mut slot.found, PollFlags::empty());
+            if !found.is_empty() {
+                let fd = self.descriptors[slot.descriptor as usize].fd;
+                let name = host::name(at as u32, fd, false);
+                self.events.push(host::event(name, found.bits()));
             }
         }
     }

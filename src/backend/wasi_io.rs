@@ -16,6 +16,7 @@ use wasip2::clocks::monotonic_clock;
 use wasip2::io::poll::Pollable as HostPollable;
 
 use super::List;
+use crate::error::endless;
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 use crate::timeout::{Deadline, Until};
@@ -486,7 +487,7 @@ impl PollableList {
             (left, Some(most)) if left.is_none_or(|left| left > most) => {
                 self.call(Some(most), None)
             }
-            (None, _) if self.asked.is_empty() => return Err(nothing_to_wait_for()),
+            (None, _) if self.asked.is_empty() => return Err(endless()),
             _ => self.call(left, deadline.at()),
         }
         Ok(false)
@@ -601,13 +602,6 @@ impl PollableList {
         self.ask_host();
         self.asked.pop();
     }
-}
-
-fn nothing_to_wait_for() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "nothing to wait for: no source that can become ready, and no timeout",
-    )
 }
 
 /// A pollable of the clock.

@@ -36,7 +36,7 @@ impl Asked {
 
     pub(super) fn swap_remove(&mut self, place: usize) {
         let last = self.len() - 1;
-        self.all.swap(place, last);
+        self.all[place] = self.all[last];
         self.all.swap_remove(last);
     }
 

@@ -3,6 +3,7 @@
 //! [wasi_snapshot_preview1](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md)
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 use crate::flags::PollFlags;
@@ -46,12 +47,12 @@ pub(super) fn direction(name: u64) -> usize {
     name as usize & 1
 }
 
-/// The direction as a flag.
+/// The flag of a direction.
 #[inline]
-pub(super) fn flag(name: u64) -> PollFlags {
+pub(super) fn flag(direction: usize) -> PollFlags {
     // By its number, which takes no table.
     const _: () = assert!(PollFlags::IN.bits() == 1 && PollFlags::OUT.bits() == 2);
-    PollFlags::from_bits_retain(direction(name) as u16 + 1)
+    PollFlags::from_bits_retain(direction as u16 + 1)
 }
 
 /// Whether a name is of a slot behind another one's, and of no other slot. Before the
@@ -62,6 +63,7 @@ pub(super) fn is_next(name: u64, last: u64) -> bool {
     name.cast_signed() > (last | 1).cast_signed()
 }
 
+#[inline(never)]
 pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription {
     let fd = wasi::SubscriptionFdReadwrite { file_descriptor: fd };
     let (tag, u) = if direction == READ {
@@ -85,6 +87,7 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
 
 /// The clock that ends a wait. Relative, because hosts get absolute times wrong; and never of
 /// zero, because to some that is for ever.
+#[inline(never)]
 pub(super) fn clock(left: u64) -> Subscription {
     let timeout = left.max(1);
     let clock =
@@ -111,25 +114,44 @@ impl Events {
             all.clear();
             all.reserve(asked.len());
         }
-        let (from, to, told) = (asked.as_ptr(), all.as_mut_ptr(), &raw mut *told);
-        // SAFETY: there is room for as many events as there are subscriptions, and the host
-        // fills those that it tells. An `Errno` is a number and nothing else.
-        unsafe {
-            let raw = wasi::wasi_snapshot_preview1::poll_oneoff(
-                from as i32,
-                to as i32,
-                asked.len() as i32,
-                told as i32,
-            );
-            if raw != 0 {
-                all.clear();
-                return Err(std::mem::transmute::<u16, Errno>(raw as u16));
-            }
-            let told = if *told > asked.len() { too_many(asked.len()) } else { *told };
-            all.set_len(told);
+        // SAFETY: there is room for as many events as there are subscriptions.
+        let called = unsafe { poll_oneoff(asked, all.as_mut_ptr(), told) };
+        if called.is_err() {
+            all.clear();
+            return called;
         }
+        let told = if *told > asked.len() { too_many(asked.len()) } else { *told };
+        // SAFETY: the host fills those that it tells.
+        unsafe { all.set_len(told) };
         Ok(())
     }
+}
+
+/// # Safety
+/// There has to be room for as many events as there are subscriptions.
+#[inline]
+unsafe fn poll_oneoff(
+    asked: &[Subscription],
+    events: *mut Event,
+    told: &mut usize,
+) -> Result<(), Errno> {
+    let (from, many, told) = (asked.as_ptr(), asked.len(), std::ptr::from_mut(told));
+    // SAFETY: as the caller says.
+    error_of(unsafe {
+        wasi::wasi_snapshot_preview1::poll_oneoff(
+            from as i32,
+            events as i32,
+            many as i32,
+            told as i32,
+        )
+    })
+}
+
+/// What a call of the host's answers.
+#[inline]
+fn error_of(raw: i32) -> Result<(), Errno> {
+    // SAFETY: an `Errno` is a number and nothing else.
+    if raw == 0 { Ok(()) } else { Err(unsafe { std::mem::transmute::<u16, Errno>(raw as u16) }) }
 }
 
 /// Of a host that claims to have told more than it was asked. (Out of the way: the smaller of
@@ -156,36 +178,35 @@ impl DerefMut for Events {
     }
 }
 
-/// What the host says of one direction of a descriptor without waiting.
-pub(super) fn look(fd: u32, direction: usize) -> Result<Option<Event>, Errno> {
+/// What the host says of one direction of a descriptor without waiting: nothing, or an error
+/// and how many bytes.
+pub(super) fn look(fd: u32, direction: usize) -> Result<Option<(Errno, u64)>, Errno> {
     let asked = [subscription(fd, name(0, fd, false), direction), clock(0)];
-    let mut events = [event(CLOCK, 0); 2];
+    let mut events = [NOTHING; 2];
     // SAFETY: there is room for two events.
-    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 2) }?;
-    Ok(events.into_iter().take(told).find(|event| event.userdata == asked[0].userdata))
+    unsafe { poll_oneoff(&asked, events.as_mut_ptr(), &mut 0) }?;
+    let event = events.iter().find(|event| event.userdata == asked[0].userdata);
+    Ok(event.map(|event| (event.error, event.fd_readwrite.nbytes)))
 }
 
-/// Whether a time of zero is none to this host, and not for ever: whether it ends a wait at once.
-///
-/// Two clocks end the wait where it does not, were the first or the last one what counts. They
-/// have one name, by which wasmer waits for the first that is not zero.
-pub(super) fn zero_is_now() -> bool {
-    const LATER: u64 = 4_000_000;
-
-    let mut asked = [clock(LATER); 3];
-    asked[1].u.u.clock.timeout = 0;
-    let mut events = [event(0, 0); 3];
-    let begin = now();
-    // SAFETY: there is room for three events.
-    let told = unsafe { wasi::poll_oneoff(asked.as_ptr(), events.as_mut_ptr(), 3) };
-    // Without a clock nothing is known.
-    told.is_ok() && begin > 0 && now().wrapping_sub(begin) < LATER / 4
-}
+/// An event of nothing that has a name.
+const NOTHING: Event = Event {
+    userdata: 0,
+    error: wasi::ERRNO_SUCCESS,
+    type_: wasi::EVENTTYPE_CLOCK,
+    fd_readwrite: wasi::EventFdReadwrite { nbytes: 0, flags: 0 },
+};
 
 /// The type of a descriptor, if it is open.
 pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
     // SAFETY: any number may be asked about.
-    Ok(unsafe { wasi::fd_fdstat_get(fd) }?.fs_filetype)
+    let mut stat = MaybeUninit::<wasi::Fdstat>::uninit();
+    let place = stat.as_mut_ptr();
+    // SAFETY: any number may be asked about. The host fills what it says is so.
+    unsafe {
+        error_of(wasi::wasi_snapshot_preview1::fd_fdstat_get(fd as i32, place as i32))?;
+        Ok(stat.assume_init().fs_filetype)
+    }
 }
 
 /// Whether a descriptor of this type is always ready.

@@ -38,13 +38,11 @@ pub(super) const ZERO_IS_NOW: u16 = 4096;
 
 static SEEN: AtomicU16 = AtomicU16::new(0);
 
-#[inline]
 fn seen() -> u16 {
     SEEN.load(Ordering::Relaxed)
 }
 
 /// Whether all of these were seen.
-#[inline]
 pub(super) fn all(bits: u16) -> bool {
     seen() & bits == bits
 }
@@ -55,10 +53,12 @@ pub(super) fn any(bits: u16) -> bool {
     seen() & bits != 0
 }
 
+#[inline(never)]
 pub(super) fn learn(bits: u16) {
     SEEN.fetch_or(bits, Ordering::Relaxed);
 }
 
+#[inline(never)]
 pub(super) fn forget(bits: u16) {
     SEEN.fetch_and(!bits, Ordering::Relaxed);
 }

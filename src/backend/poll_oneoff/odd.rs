@@ -9,13 +9,13 @@
 //! | all | a file is not reported, late, or an error | never asked: [`look`](OneoffList::look) |
 //! | Node | a bad descriptor ends a wait and is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
 //! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`turn`](OneoffList::turn): short turns |
-//! | Node | the second direction of a descriptor is not reported | [`ask_second`](OneoffList::ask_second) |
+//! | Node | the second direction of a descriptor is not reported | [`repeat`](OneoffList::repeat) |
 //! | wasi-common | when one is ready, all are reported | [`believe`](OneoffList::believe): each is tried alone |
 //! | Node | the shortest wait reports nothing | [`ask_again`](OneoffList::ask_again) |
 //! | wasmtime | standard input is read only once it was asked for | the same, and [`ask_stdin`](OneoffList::ask_stdin) |
 //! | WasmEdge | a descriptor and direction twice is an error | descriptors are asked once, whatever the slots |
 //! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait_warily`](OneoffList::wait_warily) |
-//! | wasmer | a wait of zero is for ever | 1 ns, but where [`zero_is_now`](host::zero_is_now) has shown that it is none |
+//! | wasmer | a wait of zero is for ever | 1 ns, but where [`zero_is_now`](OneoffList::zero_is_now) has shown that it is none |
 //! | Node, wazero, the adapter | absolute times are wrong | never used |
 //! | all | nothing asked is an error, a hang or a trap | never sent: [`sleep`](OneoffList::sleep) |
 
@@ -23,7 +23,8 @@ use std::io;
 
 use super::clock::left_until;
 use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE, now};
-use super::{FLAGS, NOWHERE, OneoffList, STDIN, known};
+use super::{NOWHERE, OneoffList, STDIN, known};
+use crate::error::endless;
 use crate::flags::PollFlags;
 use crate::timeout::{Signals, Until};
 
@@ -118,12 +119,15 @@ impl OneoffList {
         let asked = self.asked.len();
         if asked > 0 && self.looked.is_empty() {
             let needs = self.needs(known::TELLS_CLOSED);
-            let [now, clock, ever] = [needs.now, needs.clock, needs.ever].map(known::all);
-            let below = match (ever, now, clock) {
-                (false, ..) => Trust::rank(FOR_EVER),
-                (true, false, _) => Trust::rank(0),
-                (true, true, false) => Trust::rank(1),
-                (true, true, true) => u64::MAX,
+            let now = known::all(needs.now);
+            let below = if !known::all(needs.ever) {
+                Trust::rank(FOR_EVER)
+            } else if !now {
+                Trust::rank(0)
+            } else if !known::all(needs.clock) {
+                Trust::rank(1)
+            } else {
+                u64::MAX
             };
             let doubt = match asked {
                 _ if self.stdin => 1,
@@ -139,10 +143,10 @@ impl OneoffList {
     pub(super) fn wait_warily(&mut self, until: Until<'_>) -> io::Result<usize> {
         let waited = self.wait_in_turns(until);
         self.weigh();
-        if waited.is_err() {
-            self.ready.clear();
-        }
         self.sum_up();
+        if waited.is_err() {
+            self.events.clear();
+        }
         waited.map(|()| self.events.len())
     }
 
@@ -150,14 +154,13 @@ impl OneoffList {
         let mut answer = self.said.take().flatten();
         // It may be needed for the first time in any wait.
         self.scratch.clear_for(self.asked.len());
-        self.ready.clear();
         self.look();
         self.beware();
         let (mut left, end) = (until.deadline.nanos(), until.deadline.end());
         let mut turn = 0;
         while !self.asked.is_empty() {
             let asked = self.asked.len();
-            let before = self.ready.len();
+            let before = self.found;
             if before > 0 {
                 left = 0;
             }
@@ -179,13 +182,15 @@ impl OneoffList {
             }
             // Whether it may be too short for the host to find what is ready.
             let short = left < shortest() * 2 + MILLISECOND;
-            if short && self.ready.len() == before && (left == 0 || left_until(end) == 0) {
+            if short && self.found == before && (left == 0 || left_until(end) == 0) {
                 self.ask_again();
             }
             if self.may_hide_seconds() {
-                self.ask_second(if short { OFTEN } else { 1 });
+                // If they say nothing.
+                let often = if short { OFTEN } else { 1 };
+                self.repeat(Which::Seconds, shortest(), often);
             }
-            if !self.ready.is_empty() {
+            if self.found > 0 {
                 self.ask_stdin();
                 self.try_at_once();
                 break;
@@ -196,7 +201,7 @@ impl OneoffList {
             }
             left = left.max(MILLISECOND);
         }
-        if self.ready.is_empty() {
+        if self.found == 0 {
             self.sleep(left, end)?;
         }
         Ok(())
@@ -214,13 +219,12 @@ impl OneoffList {
             if !matches!(bad, Ok(None)) {
                 known::learn(known::TELLS_CLOSED);
             }
-            if matches!(host::look(1, WRITE), Ok(Some(event)) if event.error == wasi::ERRNO_SUCCESS)
-            {
+            if matches!(host::look(1, WRITE), Ok(Some((wasi::ERRNO_SUCCESS, _)))) {
                 known::learn(known::TELLS_AT_ONCE);
                 // A host that refuses a call with a bad descriptor, and to read standard output,
                 // is none of those to which zero is for ever.
                 let refuses = bad.is_err() && host::look(1, READ).is_err();
-                if refuses && host::zero_is_now() {
+                if refuses && self.zero_is_now() {
                     known::learn(known::ZERO_IS_NOW);
                 }
             }
@@ -234,6 +238,24 @@ impl OneoffList {
         }
     }
 
+    /// Whether a time of zero is none to this host, and not for ever: whether it ends a wait
+    /// at once.
+    ///
+    /// Two clocks end the wait where it does not, were the first or the last one what counts.
+    /// They have one name, by which wasmer waits for the first that is not zero.
+    fn zero_is_now(&mut self) -> bool {
+        const LATER: u64 = 4 * MILLISECOND;
+
+        self.scratch.clear();
+        self.scratch.push(host::clock(LATER));
+        self.scratch.push(host::clock(LATER));
+        self.scratch[1].u.u.clock.timeout = 0;
+        let begin = now();
+        let told = self.events.ask(self.scratch.in_time(LATER)).is_ok();
+        // Without a clock nothing is known.
+        told && begin > 0 && now().wrapping_sub(begin) < LATER / 4
+    }
+
     /// Where standard output does not tell it: whether the host tells in the shortest wait
     /// that something is ready.
     fn try_at_once(&mut self) {
@@ -241,9 +263,10 @@ impl OneoffList {
             return;
         }
         known::learn(known::TRIED_AT_ONCE);
-        let told = self.ask_apart(0).is_ok();
-        let tells =
-            |event: &Event| event.error == wasi::ERRNO_SUCCESS && self.is_about(event).is_some();
+        let told = self.ask(0).is_ok();
+        let tells = |event: &Event| {
+            event.error == wasi::ERRNO_SUCCESS && self.is_about(event.userdata).is_some()
+        };
         if told && self.events.iter().any(tells) {
             known::learn(known::TELLS_AT_ONCE);
         }
@@ -269,12 +292,6 @@ impl OneoffList {
         left.max(shortest()).min(this)
     }
 
-    /// As [`ask`](OneoffList::ask), which is part of the ordinary wait.
-    #[inline(never)]
-    fn ask_apart(&mut self, left: u64) -> Result<(), Errno> {
-        self.ask(left)
-    }
-
     /// Asks for one turn, takes in what is told, and learns from it.
     fn ask_for_a_turn(&mut self, left: u64, turn: &mut u64) -> Result<(), Errno> {
         let asked = self.asked.len();
@@ -282,15 +299,11 @@ impl OneoffList {
         // Less tells nothing.
         let measured = (COARSE..FOR_EVER).contains(&this);
         let begin = if measured { now() } else { 0 };
-        self.ask_apart(this)?;
+        self.ask(this)?;
         // By the time that it took, not by the clock's event.
         let took = if measured { now().saturating_sub(begin) } else { 0 };
-        let second = |event: &Event| {
-            self.is_about(event).is_some_and(|(at, direction)| {
-                let places = self.descriptors[at as usize].at;
-                event.error == wasi::ERRNO_SUCCESS && places[1 - direction] < places[direction]
-            })
-        };
+        let second =
+            |event: &Event| event.error == wasi::ERRNO_SUCCESS && self.is_second(event.userdata);
         if self.doubled > 0 && self.events.iter().any(second) {
             known::learn(known::TELLS_BOTH);
         }
@@ -320,31 +333,32 @@ impl OneoffList {
     /// each is tried alone.
     fn believe(&mut self) -> usize {
         let asked = self.asked.len();
-        let about = |event: &&Event| self.is_about(event).is_some();
-        let about_sources = self.events.iter().filter(about);
-        if !known::tells_some(asked)
-            && about_sources.clone().count() == asked
-            && about_sources.clone().any(has_no_bytes)
-        {
-            self.ask_each(shortest());
-            return asked;
+        let (mut sources, mut silent) = (0, false);
+        for event in self.events.iter() {
+            if self.is_about(event.userdata).is_some() {
+                sources += 1;
+                silent |= has_no_bytes(event);
+            }
         }
-        self.take_in()
+        if silent && sources == asked && !known::tells_some(asked) {
+            self.ask_each(shortest());
+        } else {
+            self.take_in();
+        }
+        sources
     }
 
-    /// Takes in the events of a call: how many were about sources.
-    fn take_in(&mut self) -> usize {
-        let mut sources = 0;
+    /// Takes in the events of a call.
+    fn take_in(&mut self) {
         for nth in 0..self.events.len() {
-            let event = self.events[nth];
-            let Some((at, direction)) = self.is_about(&event) else { continue };
-            sources += 1;
+            let Some(&event) = self.events.get(nth) else { break };
+            let Some((at, direction)) = self.is_about(event.userdata) else { continue };
             if event.error != wasi::ERRNO_SUCCESS {
                 self.refuse(at, direction, event.error);
                 continue;
             }
             let stdin = self.descriptor(at).fd == 0;
-            let mut flags = FLAGS[direction];
+            let mut flags = host::flag(direction);
             if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
                 flags |= PollFlags::HUP;
                 if stdin && direction == WRITE {
@@ -357,18 +371,25 @@ impl OneoffList {
             }
             self.tell(at, flags);
         }
-        sources
     }
 
-    /// The descriptor and the direction that an event is about. Hosts tell of
+    /// The descriptor and the direction that a name is of, if that is asked. Hosts tell of
     /// what nobody asked.
-    fn is_about(&self, event: &Event) -> Option<(u32, usize)> {
-        let direction = host::direction(event.userdata);
-        let at = self.named(event.userdata)?;
+    fn is_about(&self, name: u64) -> Option<(u32, usize)> {
+        let direction = host::direction(name);
+        let at = self.named(name)?;
         let descriptor = self.descriptors.get(at as usize)?;
-        let asked = descriptor.name | direction as u64 == event.userdata
-            && descriptor.at[direction] != NOWHERE;
+        let asked =
+            descriptor.name | direction as u64 == name && descriptor.at[direction] != NOWHERE;
         asked.then_some((at, direction))
+    }
+
+    /// Whether it is of a direction that is asked behind the other one.
+    fn is_second(&self, name: u64) -> bool {
+        self.is_about(name).is_some_and(|(at, direction)| {
+            let [read, write] = self.descriptors[at as usize].at;
+            if direction == READ { write < read } else { read < write }
+        })
     }
 
     /// Asks for each direction alone, and takes in what is told. What the host refuses
@@ -376,10 +397,10 @@ impl OneoffList {
     fn ask_each(&mut self, time: u64) {
         for place in (0..self.asked.len()).rev() {
             let Some(&one) = self.asked.get(place) else { continue };
-            match self.events.ask(&[one, host::clock(time)]) {
-                Ok(()) => {
-                    self.take_in();
-                }
+            self.scratch.clear();
+            self.scratch.push(one);
+            match self.events.ask(self.scratch.in_time(time)) {
+                Ok(()) => self.take_in(),
                 Err(errno) => {
                     if let Some(at) = self.named(one.userdata) {
                         self.refuse(at, host::direction(one.userdata), errno);
@@ -389,16 +410,28 @@ impl OneoffList {
         }
     }
 
-    /// Asks for what is in `scratch`, for so long, until something is told; so often, for
-    /// the process may have stood still, and the clock have been first.
-    fn repeat(&mut self, time: u64, often: usize) {
-        let before = self.ready.len();
+    /// Asks once more for some of what is asked, for so long, until something is told; so
+    /// often, for the process may have stood still, and the clock have been first.
+    fn repeat(&mut self, which: Which, time: u64, often: usize) {
+        let before = self.found;
         for _ in 0..often {
+            self.scratch.clear();
+            for place in 0..self.asked.len() {
+                let Some(&one) = self.asked.get(place) else { break };
+                let again = match which {
+                    Which::All => true,
+                    Which::Seconds => self.is_second(one.userdata),
+                    Which::Stdin => one.userdata as u32 == STDIN,
+                };
+                if again {
+                    self.scratch.push(one);
+                }
+            }
             let begin = now();
             if self.events.ask(self.scratch.in_time(time)).is_ok() {
                 self.believe();
             }
-            if self.ready.len() > before
+            if self.found > before
                 || now().saturating_sub(begin) < time
                 || known::all(known::TELLS_AT_ONCE)
             {
@@ -411,23 +444,8 @@ impl OneoffList {
     fn ask_again(&mut self) {
         let time = if self.stdin_has_to_be_asked() { reading() } else { shortest() };
         if time > 0 {
-            self.scratch.clear();
-            self.asked.iter().for_each(|asked| self.scratch.push(*asked));
-            self.repeat(time, OFTEN);
+            self.repeat(Which::All, time, OFTEN);
         }
-    }
-
-    /// Asks for the second directions once more, without the first ones; so `often`
-    /// if they say nothing.
-    fn ask_second(&mut self, often: usize) {
-        self.scratch.clear();
-        for descriptor in &self.descriptors {
-            let [read, write] = descriptor.at;
-            if read != NOWHERE && write != NOWHERE {
-                self.scratch.push(self.asked[read.max(write) as usize]);
-            }
-        }
-        self.repeat(shortest(), often);
     }
 
     /// Whether standard input is asked, and had no time yet to become ready.
@@ -437,11 +455,8 @@ impl OneoffList {
 
     /// Another source is ready. Standard input might be, and not know it yet.
     fn ask_stdin(&mut self) {
-        if self.stdin_has_to_be_asked() && !self.ready.iter().any(|one| one.fd == 0) {
-            self.scratch.clear();
-            let stdin = self.asked.iter().filter(|asked| asked.userdata as u32 == STDIN);
-            stdin.for_each(|asked| self.scratch.push(*asked));
-            self.repeat(reading(), 1);
+        if self.stdin_has_to_be_asked() && !self.found_stdin {
+            self.repeat(Which::Stdin, reading(), 1);
         }
     }
 
@@ -452,7 +467,7 @@ impl OneoffList {
             return Ok(());
         }
         let asked = self.asked.len();
-        self.events.ask(&[host::clock(0)]).map_err(host::error)?;
+        self.wait_for_clock(0)?;
         self.ask_each(0);
         if self.asked.len() < asked { Ok(()) } else { Err(host::error(errno)) }
     }
@@ -465,7 +480,7 @@ impl OneoffList {
             self.look_at(at);
             return;
         }
-        let this = FLAGS[direction];
+        let this = host::flag(direction);
         let descriptor = self.descriptor(at);
         let told = match errno {
             wasi::ERRNO_BADF => {
@@ -495,12 +510,9 @@ impl OneoffList {
     fn sleep(&mut self, mut left: u64, end: u64) -> io::Result<()> {
         while left > 0 {
             if left == FOR_EVER {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "nothing can end this wait: no source that could become ready, and no timeout",
-                ));
+                return Err(endless());
             }
-            self.events.ask(&[host::clock(left)]).map_err(host::error)?;
+            self.wait_for_clock(left)?;
             left = left_until(end);
             if left > 0 {
                 left = left.max(MILLISECOND);
@@ -508,6 +520,19 @@ impl OneoffList {
         }
         Ok(())
     }
+
+    fn wait_for_clock(&mut self, left: u64) -> io::Result<()> {
+        self.events.ask(&[host::clock(left)]).map_err(host::error)
+    }
+}
+
+/// What to ask for once more.
+#[derive(Clone, Copy)]
+enum Which {
+    All,
+    /// The second directions, without the first ones.
+    Seconds,
+    Stdin,
 }
 
 /// The time for standard input to become ready, which it has had then.

@@ -14,7 +14,8 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::Kind;
-use crate::backend::wasi_io::{PollableList, nothing_to_wait_for};
+use crate::backend::wasi_io::PollableList;
+use crate::error::endless;
 use crate::flags::PollFlags;
 use crate::timeout::{Deadline, milliseconds};
 
@@ -147,7 +148,7 @@ impl PollableList {
     fn after_all(&mut self, deadline: &mut Deadline) -> io::Result<bool> {
         let left = if self.ready.is_empty() { deadline.left() } else { Some(Duration::ZERO) };
         match left {
-            None if self.asked.is_empty() => Err(nothing_to_wait_for()),
+            None if self.asked.is_empty() => Err(endless()),
             Some(Duration::ZERO) if self.asked.is_empty() => Ok(true),
             _ => {
                 self.call(left, deadline.at());
