@@ -126,8 +126,10 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
     except: impl IntoIterator<Item = &'a T>,
     mut until: Until<'_>,
 ) -> io::Result<Selected<'a, T>> {
-    let mut lists: [Vec<&T>; 3] =
-        [read.into_iter().collect(), write.into_iter().collect(), except.into_iter().collect()];
+    let mut lists: [Vec<&T>; 3] = [const { Vec::new() }; 3];
+    lists[0].extend(read);
+    lists[1].extend(write);
+    lists[2].extend(except);
     let mut selection = Selection::new();
     if HostList::REFILLS {
         let [read, write, except] = &lists;
@@ -468,13 +470,13 @@ impl Selection {
         }
         let Selection { found, slot_of, sources, ends, .. } = self;
         let mut start = 0;
-        for ((found, (_, take)), end) in found.iter_mut().zip(WANTS).zip(ends) {
-            for (at, slot) in slot_of[start..*end].iter().enumerate() {
-                if sources[*slot as usize].got.intersects(take) {
-                    found.push(at);
+        for which in 0..found.len() {
+            for (at, slot) in slot_of[start..ends[which]].iter().enumerate() {
+                if sources[*slot as usize].got.intersects(WANTS[which].1) {
+                    found[which].push(at);
                 }
             }
-            start = *end;
+            start = ends[which];
         }
         Ok(())
     }
@@ -493,8 +495,8 @@ impl Selection {
     fn is_over_anyhow(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
         let Selection { found, list, silent, known, .. } = self;
         if seen.contains(PollFlags::NVAL) {
-            let mut closed = list.ready().filter(|(_, flags)| flags.contains(PollFlags::NVAL));
-            if let Some(source) = closed.find_map(|(slot, _)| list.source(slot)) {
+            let closed = list.ready().find(|(_, flags)| flags.contains(PollFlags::NVAL));
+            if let Some(source) = closed.and_then(|(slot, _)| list.source(slot)) {
                 for found in found {
                     found.clear();
                 }
@@ -504,8 +506,12 @@ impl Selection {
         if !seen.intersects(take) {
             // Taken in anew the next time.
             known.clear();
-            silent.extend(list.ready().map(|(slot, _)| slot));
-            silent.drain(..).for_each(|slot| list.vacate(slot));
+            for (slot, _) in list.ready() {
+                silent.push(slot);
+            }
+            while let Some(slot) = silent.pop() {
+                list.vacate(slot);
+            }
         }
         Ok(seen.intersects(take))
     }
