@@ -1,6 +1,7 @@
 //! `Waker` beside mio's and polling's.
 
 use std::num::NonZero;
+use std::sync::Arc;
 
 use readiness::{Events, Selector};
 use readiness_bench::measure::paired;
@@ -12,22 +13,28 @@ pub fn run(report: &mut Report) {
     let selector = Selector::new().unwrap();
     let waker = selector.waker(1);
     let mut events = Events::with_capacity(16);
-    let polling = polling::Poller::new().unwrap();
+    let polling = Arc::new(polling::Poller::new().unwrap());
     let mut polling_events = polling::Events::with_capacity(NonZero::new(16).unwrap());
     let mut mio = mio::Poll::new().unwrap();
-    let mio_waker = mio::Waker::new(mio.registry(), mio::Token(1)).unwrap();
+    let mio_waker = Arc::new(mio::Waker::new(mio.registry(), mio::Token(1)).unwrap());
     let mut mio_events = mio::Events::with_capacity(16);
 
-    let mut repeated = || {
-        waker.wake().unwrap();
-        1
+    // Each side as another thread has it, and no more places to look up on one of them: after
+    // a locked instruction each is waited for.
+    let repeated = || {
+        let waker = waker.clone();
+        move || {
+            waker.wake().unwrap();
+            1
+        }
     };
-    let against_polling = paired(&mut repeated, || {
-        polling.notify().unwrap();
+    let (notify, wake) = (Arc::clone(&polling), Arc::clone(&mio_waker));
+    let against_polling = paired(repeated(), move || {
+        notify.notify().unwrap();
         1
     });
-    let against_mio = paired(&mut repeated, || {
-        mio_waker.wake().unwrap();
+    let against_mio = paired(repeated(), move || {
+        wake.wake().unwrap();
         1
     });
     report.add("a wake that nobody has seen yet", 1, "polling", LIMIT, against_polling);
