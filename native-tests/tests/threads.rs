@@ -271,8 +271,10 @@ fn threads_that_wait_find_what_is_registered_after_a_closed_source_was_shaken_of
         let raw = duplicate.raw_source();
         selector.register(&duplicate, 1, Interest::READ, Mode::Edge).unwrap();
         drop(duplicate);
-        // Where a list is looked at, a thread may have found it closed just now.
-        let _ = selector.unregister_raw(raw);
+        if let Err(error) = selector.unregister_raw(raw) {
+            // Where a list is looked at, a thread may have found it closed just now.
+            assert_eq!((Selector::backend(), error.kind()), ("poll", ErrorKind::NotFound));
+        }
         for _ in 0..4 {
             peer.write_all(b"x").unwrap();
             settle();
