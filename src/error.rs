@@ -112,12 +112,18 @@ pub fn os_error(error: &io::Error) -> Option<i32> {
 }
 
 /// Nothing could ever end a wait. (A type of its own: half a kilobyte less than its words.)
-#[derive(Debug)]
 struct Endless;
 
 impl fmt::Display for Endless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nothing can end this wait: no source that can become ready, and no timeout")
+    }
+}
+
+/// The same, as of a [`SourceError`].
+impl fmt::Debug for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
