@@ -4,11 +4,12 @@
 //! Only what was named is here, and weakly: a source ends with its owner.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::backend::NetSocket;
 use crate::backend::Set;
+use crate::backend::lock::Lock;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::pollable::WeakPollable;
 #[allow(unused_imports, reason = "where there is no host, nothing is held")]
@@ -44,7 +45,7 @@ struct Table {
     full: usize,
 }
 
-static TABLE: Mutex<Table> = Mutex::new(Table { named: BTreeMap::new(), full: 64 });
+static TABLE: Lock<Table> = Lock::new(Table { named: BTreeMap::new(), full: 64 });
 
 // Where the numbers of others begin. Descriptors are below 2^31, sets at it.
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
@@ -75,7 +76,7 @@ pub(crate) fn ident(source: Source<'_>) -> usize {
         Member::Host(Held::NetSocket(socket)) => Named::Socket(Arc::downgrade(&socket)),
         Member::Host(_) => return ident,
     };
-    let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut table = TABLE.lock();
     if table.named.len() >= table.full {
         table.named.retain(|_, named| named.get().is_some());
         table.full = 2 * table.named.len() + 64;
@@ -87,7 +88,7 @@ pub(crate) fn ident(source: Source<'_>) -> usize {
 /// The source with this ident, if there can be one.
 #[allow(dead_code, reason = "a kernel's kqueue finds descriptors itself")]
 pub(crate) fn source(ident: usize) -> Option<Member> {
-    let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let table = TABLE.lock();
     if let Some(named) = table.named.get(&ident) {
         return named.get();
     }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::Shared;
 use super::error::{self, EINVAL, ENOENT, system};
 use super::state::State;
+use crate::backend::lock::Lock;
 use crate::backend::probe::Kind;
 use crate::backend::{self, Added, Backend, Key, Scan, Set};
 use crate::flags::PollFlags;
@@ -90,16 +91,16 @@ fn wanted(filter: Filter, mode: Mode) -> (PollFlags, backend::Mode) {
 }
 
 /// The kqueues of this process, by their numbers as sets.
-static ALL: Mutex<BTreeMap<u64, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+static ALL: Lock<BTreeMap<u64, Weak<Shared>>> = Lock::new(BTreeMap::new());
 
 pub(super) fn enter(shared: &Arc<Shared>) {
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = ALL.lock();
     all.insert(shared.mark.0, Arc::downgrade(shared));
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        ALL.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        ALL.lock().remove(&self.0);
     }
 }
 
@@ -253,7 +254,7 @@ impl Host {
         if filter == Filter::Write {
             return Err(error::refused(filter, "a set is not written to"));
         }
-        let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = ALL.lock();
         Ok(all.get(id).map(Weak::clone))
     }
 

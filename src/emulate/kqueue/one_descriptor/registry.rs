@@ -1,10 +1,11 @@
 //! The kqueues of this process, to be found by a descriptor.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::super::Shared;
 use super::Own;
+use crate::backend::lock::Lock;
 use crate::backend::process;
 
 struct Registry {
@@ -15,11 +16,11 @@ struct Registry {
     parked: Vec<(RawFd, Arc<Shared>)>,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { all: Vec::new(), full: 0, parked: Vec::new() });
+static REGISTRY: Lock<Registry> =
+    Lock::new(Registry { all: Vec::new(), full: 0, parked: Vec::new() });
 
 pub(in crate::emulate::kqueue) fn enter(shared: &Arc<Shared>) {
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registry = REGISTRY.lock();
     // Its descriptor was closed since, by whoever had it.
     registry.parked.retain(|(number, shared)| is(*number, shared));
     if registry.all.len() >= registry.full {
@@ -30,7 +31,7 @@ pub(in crate::emulate::kqueue) fn enter(shared: &Arc<Shared>) {
 }
 
 pub(in crate::emulate::kqueue) fn park(own: &Own, shared: Arc<Shared>) {
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registry = REGISTRY.lock();
     registry.parked.push((own.0.as_raw_fd(), shared));
 }
 
@@ -38,13 +39,13 @@ pub(in crate::emulate::kqueue) fn park(own: &Own, shared: Arc<Shared>) {
 pub(in crate::emulate::kqueue) fn find(own: &Own) -> Option<Arc<Shared>> {
     let number = own.0.as_raw_fd();
     let found = find_number(number)?;
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registry = REGISTRY.lock();
     registry.parked.retain(|(other, shared)| *other != number || !Arc::ptr_eq(shared, &found));
     Some(found)
 }
 
 pub(super) fn find_number(number: RawFd) -> Option<Arc<Shared>> {
-    let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let registry = REGISTRY.lock();
     let all: Vec<_> = registry.all.iter().filter_map(Weak::upgrade).collect();
     drop(registry);
     all.into_iter().find(|shared| is(number, shared))
