@@ -200,7 +200,6 @@ const NOTHING: Event = Event {
 
 /// The type of a descriptor, if it is open.
 pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
-    // SAFETY: any number may be asked about.
     let mut stat = MaybeUninit::<wasi::Fdstat>::uninit();
     let place = stat.as_mut_ptr();
     // SAFETY: any number may be asked about. The host fills what it says is so.
