@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use crate::backend::{NOT_OPEN, errno};
 use crate::kevent::Filter;
-use crate::source::RawSource;
+use crate::source::{Member, RawSource};
 
 /// Which operation failed on which source, and the system's own error.
 ///
@@ -164,12 +164,8 @@ pub(crate) fn of_filter(filter: Filter, error: io::Error) -> io::Error {
 /// The error of an operation that answers as the system call does, with its bare
 /// number; but for Windows, whose words do not say what is wrong.
 #[allow(dead_code, reason = "where the kernel has epoll")]
-pub(crate) fn of_source(
-    operation: &'static str,
-    source: RawSource,
-    system: io::Error,
-) -> io::Error {
-    if cfg!(windows) { named(operation, source, system) } else { system }
+pub(crate) fn of_source(operation: &'static str, source: &Member, system: io::Error) -> io::Error {
+    if cfg!(windows) { named(operation, source.raw(), system) } else { system }
 }
 
 /// The error for a source that is not open.

@@ -4,11 +4,12 @@
 //! Only what was named is here, and weakly: a source ends with its owner.
 
 use std::collections::BTreeMap;
+#[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use std::sync::{Arc, Weak};
 
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::backend::NetSocket;
-use crate::backend::Set;
+use crate::backend::HeldSet;
 use crate::backend::lock::Lock;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::pollable::WeakPollable;
@@ -16,7 +17,7 @@ use crate::pollable::WeakPollable;
 use crate::source::{Held, Member, RawSource, Source};
 
 enum Named {
-    Set(Weak<dyn Set>),
+    Set(Box<dyn HeldSet>),
     #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
     Pollable(WeakPollable),
     #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
@@ -26,7 +27,7 @@ enum Named {
 impl Named {
     fn get(&self) -> Option<Member> {
         match self {
-            Named::Set(set) => set.upgrade().map(|set| Member::Set(Arc::downgrade(&set), set.id())),
+            Named::Set(set) => set.check().ok().map(|()| Member::Set(set.hold())),
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
             Named::Pollable(pollable) => {
                 pollable.upgrade().map(|pollable| Member::Host(Held::Pollable(pollable)))
@@ -69,7 +70,7 @@ pub(crate) fn of(raw: RawSource) -> usize {
 pub(crate) fn ident(source: Source<'_>) -> usize {
     let ident = of(source.raw());
     let named = match source.hold() {
-        Member::Set(set, _) => Named::Set(set),
+        Member::Set(set) => Named::Set(set),
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
         Member::Host(Held::Pollable(pollable)) => Named::Pollable(pollable.downgrade()),
         #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]

@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Weak;
 
 #[cfg(any(unix, target_os = "wasi"))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
-use crate::backend::{self, Set, SetHandle};
+use crate::backend::{self, Count, HeldSet, Identity, SetHandle};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::{backend::Socket, pollable::Pollable};
 
@@ -140,7 +139,7 @@ impl<'a> Source<'a> {
     pub(crate) fn hold(self) -> Member {
         match self.held() {
             Ok(held) => Member::Host(held),
-            Err(set) => Member::Set(set.downgrade(), set.id()),
+            Err(set) => Member::Set(set.hold()),
         }
     }
 
@@ -278,19 +277,28 @@ impl PartialEq<RawFd> for RawSource {
 }
 
 /// What a registration keeps of its source.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Member {
     /// What the host can wait on.
     Host(Held),
-    /// An emulated set, and its number. It ends with its owner.
-    Set(Weak<dyn Set>, u64),
+    /// An emulated set.
+    Set(Box<dyn HeldSet>),
+}
+
+impl Clone for Member {
+    fn clone(&self) -> Member {
+        match self {
+            Member::Host(held) => Member::Host(held.clone()),
+            Member::Set(set) => Member::Set(set.hold()),
+        }
+    }
 }
 
 impl Member {
     pub(crate) fn raw(&self) -> RawSource {
         match self {
             Member::Host(held) => held.raw(),
-            Member::Set(_, id) => RawSource::Set(*id),
+            Member::Set(set) => RawSource::Set(set.id()),
         }
     }
 
@@ -307,8 +315,7 @@ impl Member {
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {
             Member::Host(held) => backend::check_source(held),
-            Member::Set(set, _) if set.strong_count() > 0 => Ok(()),
-            Member::Set(..) => Err(io::Error::from_raw_os_error(backend::NOT_OPEN)),
+            Member::Set(set) => set.check(),
         }
     }
 
@@ -323,7 +330,7 @@ impl Member {
 
     /// How much there is to read, where the host counts.
     #[allow(dead_code, reason = "for edges that the host does not tell")]
-    pub(crate) fn count(&self) -> Option<u64> {
+    pub(crate) fn count(&self) -> Option<Count> {
         match self {
             Member::Host(held) => backend::count(held),
             Member::Set(..) => None,
@@ -331,10 +338,11 @@ impl Member {
     }
 
     /// What tells it from another one that got its number, where the host can tell.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         match self {
             Member::Host(held) => backend::identity(held),
-            Member::Set(_, id) => Some((u64::MAX, *id)),
+            // No other set ever has its number.
+            Member::Set(..) => None,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::Count;
 use crate::flags::PollFlags;
 use crate::timeout::{Instant, earlier};
 
@@ -30,7 +31,7 @@ struct Half {
     /// Told, and seen ready ever since.
     told: PollFlags,
     /// How much there was to read then.
-    count: Option<u64>,
+    count: Option<Count>,
     /// When to tell it again, and how many milliseconds that was put off.
     again: Option<(Instant, u32)>,
 }
@@ -44,6 +45,12 @@ impl Default for Half {
 const WRITE: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND);
 
 impl Edge {
+    /// It is as a new one.
+    #[inline(never)]
+    pub(crate) fn arm(&mut self) {
+        *self = Edge::default();
+    }
+
     /// What need not be waited for until [`again`](Edge::again).
     pub(crate) fn quiet(&self) -> PollFlags {
         self.read.told | self.write.told
@@ -59,7 +66,7 @@ impl Edge {
     pub(crate) fn see(
         &mut self,
         ready: PollFlags,
-        count: impl FnOnce() -> Option<u64>,
+        count: impl FnOnce() -> Option<Count>,
         now: Instant,
     ) -> bool {
         let write = self.write.see(ready & WRITE, || None, now);
@@ -71,7 +78,7 @@ impl Edge {
     pub(crate) fn tell(
         &mut self,
         ready: PollFlags,
-        count: impl FnOnce() -> Option<u64>,
+        count: impl FnOnce() -> Option<Count>,
         now: Instant,
     ) {
         self.write.tell(ready & WRITE, || None, now);
@@ -80,7 +87,7 @@ impl Edge {
 }
 
 impl Half {
-    fn see(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<u64>, now: Instant) -> bool {
+    fn see(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<Count>, now: Instant) -> bool {
         self.told &= ready;
         if self.told.is_empty() {
             self.again = None;
@@ -99,7 +106,7 @@ impl Half {
         false
     }
 
-    fn tell(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<u64>, now: Instant) {
+    fn tell(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<Count>, now: Instant) {
         let same = self.told == ready;
         self.told = ready;
         let put_off = match self.again {
@@ -126,7 +133,7 @@ mod tests {
     const IN: PollFlags = PollFlags::IN;
     const OUT: PollFlags = PollFlags::OUT;
 
-    fn uncounted() -> Option<u64> {
+    fn uncounted() -> Option<Count> {
         None
     }
 
@@ -183,6 +190,7 @@ mod tests {
         assert!(extra <= 12, "{extra} in a second");
     }
 
+    #[cfg(any(unix, windows))]
     #[test]
     fn another_count_is_another_edge() {
         let now = Instant::now();

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 cfg_if::cfg_if! {
     if #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))] {
         use std::cell::{Cell, UnsafeCell};
+        use std::marker::PhantomData;
         use std::panic::{RefUnwindSafe, UnwindSafe};
         use std::time::Duration;
 
@@ -124,6 +125,47 @@ cfg_if::cfg_if! {
             }
         }
 
+        /// What a thread takes while it waits, and gives back to be used again.
+        #[derive(Default)]
+        pub(crate) struct Pool<T>(Lock<T>);
+
+        impl<T: Default> Pool<T> {
+            pub(crate) fn take(&self) -> T {
+                std::mem::take(&mut self.0.lock())
+            }
+
+            pub(crate) fn give(&self, one: T) {
+                *self.0.lock() = one;
+            }
+        }
+
+        /// What threads have for each other: nothing, where there is one.
+        pub(crate) struct Between<T>(PhantomData<fn() -> T>);
+
+        impl<T> Default for Between<T> {
+            fn default() -> Between<T> {
+                Between(PhantomData)
+            }
+        }
+
+        impl<T> Between<T> {
+            pub(crate) fn is_empty(&self) -> bool {
+                true
+            }
+
+            pub(crate) fn push(&mut self, _one: T) {}
+
+            pub(crate) fn retain(&mut self, _keep: impl FnMut(&T) -> bool) {}
+
+            pub(crate) fn iter(&self) -> std::iter::Empty<&T> {
+                std::iter::empty()
+            }
+
+            pub(crate) fn drain(&mut self, _all: std::ops::RangeFull) -> std::iter::Empty<T> {
+                std::iter::empty()
+            }
+        }
+
         /// Nobody waits for a turn.
         pub(crate) struct Turn;
 
@@ -216,6 +258,25 @@ cfg_if::cfg_if! {
                 &mut self.here
             }
         }
+
+        /// What a thread takes while it waits, and gives back to be used again.
+        #[allow(dead_code, reason = "where the kernel has epoll")]
+        #[derive(Default)]
+        pub(crate) struct Pool<T>(Lock<Vec<T>>);
+
+        #[allow(dead_code, reason = "where the kernel has epoll")]
+        impl<T: Default> Pool<T> {
+            pub(crate) fn take(&self) -> T {
+                self.0.lock().pop().unwrap_or_default()
+            }
+
+            pub(crate) fn give(&self, one: T) {
+                self.0.lock().push(one);
+            }
+        }
+
+        /// What threads have for each other.
+        pub(crate) type Between<T> = Vec<T>;
 
         /// Where threads wait for one that gives something back.
         pub(crate) struct Turn(Condvar);

@@ -350,14 +350,16 @@ mod unix;
 #[allow(unused_imports, reason = "where the kernel has epoll")]
 pub(crate) use unix::TELLS_IDENTITY;
 #[cfg(unix)]
-pub(crate) use unix::{NOT_OPEN, SignalSet, Wake, check_source, count, identity, is_file, process};
+pub(crate) use unix::{
+    Count, Identity, NOT_OPEN, SignalSet, Wake, check_source, count, identity, is_file, process,
+};
 
 #[cfg(not(unix))]
 mod no_unix;
 #[cfg(not(any(unix, windows)))]
-pub(crate) use no_unix::count;
+pub(crate) use no_unix::{Count, count};
 #[cfg(not(unix))]
-pub(crate) use no_unix::{TELLS_IDENTITY, identity, process};
+pub(crate) use no_unix::{Identity, TELLS_IDENTITY, identity, process};
 
 #[cfg(unix)]
 mod call;
@@ -380,9 +382,9 @@ mod nested;
 )))]
 pub(crate) mod probe;
 mod scan;
-pub(crate) use nested::{Set, SetHandle, SourceList};
+pub(crate) use nested::{HeldSet, SetHandle, SourceList};
 #[allow(unused_imports, reason = "where the kernel has sets of its own")]
-pub(crate) use scan::Scan;
+pub(crate) use {nested::Set, scan::Scan};
 
 cfg_if::cfg_if! {
     if #[cfg(unix)] {
@@ -403,7 +405,7 @@ cfg_if::cfg_if! {
     } else if #[cfg(windows)] {
         mod winsock;
         pub(crate) use winsock::{
-            WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source, count, is_file,
+            Count, WinsockList as HostList, NOT_OPEN, SignalSet, Wake, check_source, count, is_file,
         };
     } else {
         mod unsupported;

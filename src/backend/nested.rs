@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use super::lock::Lock;
-use super::{HostList, List, Wake};
+use super::{HostList, List, Wake, errno};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Instant, Until};
@@ -28,45 +28,98 @@ pub(crate) trait Set: Send + Sync + std::fmt::Debug {
     /// What can make this set ready: its members, those of the sets in it, and
     /// the time.
     fn members(&self, put: &mut dyn FnMut(&Held, PollFlags), again: &mut Option<Instant>);
-
-    /// Takes note that it is in another set now. `false`: it may not be.
-    fn enter(&self, outer: u64) -> bool {
-        nest(outer, self.id())
-    }
-
-    /// And that it is not any more.
-    fn leave(&self, outer: u64) {
-        part(outer, self.id());
-    }
-
-    /// What a list with sets in it has beside the host's.
-    fn beside(&self) -> Box<dyn Beside> {
-        Box::<Nested>::default()
-    }
 }
 
-/// Its owner's handle.
+/// A set as its owner has it.
 pub(crate) trait SetHandle {
-    fn downgrade(&self) -> Weak<dyn Set>;
     fn id(&self) -> u64;
-    /// As [`Set::beside`].
-    fn beside(&self) -> Box<dyn Beside>;
+    fn hold(&self) -> Box<dyn HeldSet>;
 }
 
 impl<S: Set + 'static> SetHandle for Arc<S> {
-    fn downgrade(&self) -> Weak<dyn Set> {
-        // Not `Arc::downgrade(self)` alone: that is a weak one of the type itself.
-        let weak: Weak<S> = Arc::downgrade(self);
-        weak
-    }
-
     fn id(&self) -> u64 {
         Set::id(&**self)
     }
 
-    fn beside(&self) -> Box<dyn Beside> {
-        Set::beside(&**self)
+    fn hold(&self) -> Box<dyn HeldSet> {
+        // Not `Arc::downgrade(self)` alone: that is a weak one of the type itself.
+        let set: Weak<S> = Arc::downgrade(self);
+        Box::new(WeakSet { set, id: Set::id(&**self) })
     }
+}
+
+/// A set as a registration has it: it ends with its owner. By a table, too.
+pub(crate) trait HeldSet: Send + Sync + std::fmt::Debug {
+    fn id(&self) -> u64;
+    fn hold(&self) -> Box<dyn HeldSet>;
+
+    /// Whether it is there still.
+    fn check(&self) -> io::Result<()>;
+
+    /// The set, if it is.
+    fn get(&self) -> Option<Arc<dyn Set>>;
+
+    /// As [`List::put`]: the sets of a list are made when the first one comes.
+    fn put_into(&self, list: &mut SourceList, slot: usize, want: PollFlags);
+
+    /// Takes note that it is in another set now, if it may be.
+    fn enter(&self, outer: u64) -> io::Result<()>;
+
+    /// And that it is not any more.
+    fn leave(&self, outer: u64);
+}
+
+#[derive(Debug)]
+struct WeakSet {
+    set: Weak<dyn Set>,
+    id: u64,
+}
+
+impl HeldSet for WeakSet {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn hold(&self) -> Box<dyn HeldSet> {
+        Box::new(WeakSet { set: Weak::clone(&self.set), id: self.id })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.set.strong_count() {
+            0 => Err(io::Error::from_raw_os_error(super::NOT_OPEN)),
+            _ => Ok(()),
+        }
+    }
+
+    fn get(&self) -> Option<Arc<dyn Set>> {
+        self.set.upgrade()
+    }
+
+    fn put_into(&self, list: &mut SourceList, slot: usize, want: PollFlags) {
+        if self.check().is_ok() {
+            list.put_set(slot, Weak::clone(&self.set), self.id, want);
+        } else if let Some(closed) = Held::closed() {
+            list.put_held(slot, &closed, want);
+        }
+    }
+
+    fn enter(&self, outer: u64) -> io::Result<()> {
+        let number = match self.id {
+            id if id == outer => errno::INVALID,
+            id if nest(outer, id) => return Ok(()),
+            _ => errno::LOOP,
+        };
+        Err(io::Error::from_raw_os_error(number))
+    }
+
+    fn leave(&self, outer: u64) {
+        part(outer, self.id);
+    }
+}
+
+/// One that has ended.
+pub(crate) fn ended<S: Set + 'static>() -> Box<dyn HeldSet> {
+    Box::new(WeakSet { set: Weak::<S>::new(), id: 0 })
 }
 
 /// A [`List`] that takes sets too. Without any it is the host's.
@@ -158,17 +211,7 @@ impl SourceList {
     pub(crate) fn put(&mut self, slot: usize, source: &Member, want: PollFlags) {
         match source {
             Member::Host(held) => self.put_held(slot, held, want),
-            Member::Set(set, id) => match set.upgrade() {
-                Some(alive) => {
-                    self.put_set(slot, Weak::clone(set), *id, want, || alive.beside());
-                }
-                // Nothing that is open.
-                None => {
-                    if let Some(closed) = Held::closed() {
-                        self.put_held(slot, &closed, want);
-                    }
-                }
-            },
+            Member::Set(set) => set.put_into(self, slot, want),
         }
     }
 
@@ -176,7 +219,7 @@ impl SourceList {
     pub(crate) fn put_source(&mut self, slot: usize, source: Source<'_>, want: PollFlags) {
         match source.held() {
             Ok(held) => self.put_held(slot, &held, want),
-            Err(set) => self.put_set(slot, set.downgrade(), set.id(), want, || set.beside()),
+            Err(set) => set.hold().put_into(self, slot, want),
         }
     }
 
@@ -185,21 +228,14 @@ impl SourceList {
         self.settle();
     }
 
-    fn put_set(
-        &mut self,
-        slot: usize,
-        set: Weak<dyn Set>,
-        id: u64,
-        want: PollFlags,
-        beside: impl FnOnce() -> Box<dyn Beside>,
-    ) {
+    fn put_set(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {
         // Its place among the others, which the host passes over.
         let own = self.own();
         if let Some(placeholder) = Held::placeholder() {
             own.put(slot, &placeholder, PollFlags::empty());
             own.vacate(slot);
         }
-        self.sets.get_or_insert_with(beside).put(slot, set, id, want);
+        self.sets.get_or_insert_with(|| Box::<Nested>::default()).put(slot, set, id, want);
         self.settle();
     }
 

@@ -10,13 +10,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::edge::Edge;
 use super::glance::Glances;
-use super::lock::{Guard, Lent, Lock, THREADS, Turn};
+use super::lock::{Between, Guard, Lent, Lock, THREADS, Turn};
 use super::nested::{self, Set, SourceList, Watch};
-use super::{Added, AtOnce, Backend, Caps, HostList, Key, List, Mode, Taker, Wake, errno};
+use super::{Added, AtOnce, Backend, Caps, HostList, Identity, Key, List, Mode, Taker, Wake};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Instant, Signals, Until, earlier};
@@ -43,8 +43,8 @@ struct State {
     beyond_level: usize,
     /// The slots whose edge is not armed in full.
     quiet: Vec<u32>,
-    /// The slots of other sets.
-    sets: Vec<u32>,
+    /// How many other sets are in the list.
+    sets: usize,
     /// To be told by the next wait: what a look found closed, and [`Key::WAKE`].
     owed: Vec<Key>,
     /// The list is with a thread that waits.
@@ -55,12 +55,12 @@ struct State {
     visitors: u32,
     /// How many threads wait for the list, to wait with it.
     queued: u32,
-    changes: Vec<Change>,
+    changes: Between<Change>,
     /// What the set's owner has to tell beside its sources: now, and from when.
     pending: bool,
     pending_at: Option<Instant>,
     /// Those who wait for this set as a source.
-    observers: Vec<Arc<Wake>>,
+    observers: Between<Arc<Wake>>,
     /// Where the next wait begins to tell, so that a small buffer starves nobody.
     cursor: usize,
     /// Counts looks at edges.
@@ -89,7 +89,7 @@ struct Slot {
     source: Member,
     /// What tells the source from another one with its number. Front ends look at
     /// that themselves; here it is for those who ask about the set.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
     want: PollFlags,
     /// It is in the list.
     listed: bool,
@@ -105,7 +105,7 @@ struct Slot {
 struct Put {
     key: Key,
     source: Member,
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
     want: PollFlags,
     mode: Mode,
 }
@@ -120,7 +120,7 @@ enum Change {
 /// sets in sets.
 fn nothing() -> Member {
     let placeholder = Held::placeholder();
-    placeholder.map_or_else(|| Member::Set(Weak::<Scan>::new(), 0), Member::Host)
+    placeholder.map_or_else(|| Member::Set(nested::ended::<Scan>()), Member::Host)
 }
 
 impl Slot {
@@ -160,7 +160,7 @@ impl State {
             }
             Change::Rearm { key } => {
                 if self.is_live(key) {
-                    self.slots[key.slot()].edge = Edge::default();
+                    self.slots[key.slot()].edge.arm();
                 }
             }
         }
@@ -180,7 +180,7 @@ impl State {
     /// Whether to look first, without the waker, and mostly without letting go of the lock.
     #[inline]
     fn glances(&mut self, until: &Until<'_>) -> bool {
-        let may = THREADS && self.sets.is_empty() && !matches!(until.signals, Signals::Masked(_));
+        let may = THREADS && self.sets == 0 && !matches!(until.signals, Signals::Masked(_));
         may && self.glances.is_due()
     }
 
@@ -215,46 +215,36 @@ impl State {
         let at = key.slot();
         let listed = !want.is_empty();
         self.leave_out_wake();
-        let is_set = matches!(source, Member::Set(..));
         if self.slots.get(at).is_some_and(|slot| slot.listed) {
             self.vacate(at);
         }
-        // A slot of its own even if it is vacant. Keys need not come in order: a kqueue has
-        // slots for timers between.
-        for slot in self.slots.len().min(at)..=at {
-            self.list.put(slot, &source, want);
-            if slot < at || !listed {
-                self.list.vacate(slot);
-            }
-            if slot == self.slots.len() {
-                self.slots.push(Slot::vacant());
-                self.heads.push(Head { generation: u32::MAX, mode: Mode::Level });
-            }
+        // A slot of its own even if it is vacant.
+        self.list.put(at, &source, want);
+        if !listed {
+            self.list.vacate(at);
+        }
+        if at == self.slots.len() {
+            self.slots.push(Slot::vacant());
+            self.heads.push(Head { generation: u32::MAX, mode: Mode::Level });
         }
         let head = Head { generation: key.generation(), mode };
         let slot = &mut self.slots[at];
+        self.sets += usize::from(listed && matches!(source, Member::Set(..)));
         (slot.source, slot.identity, slot.want) = (source, identity, want);
         slot.listed = listed;
-        slot.edge = Edge::default();
+        slot.edge.arm();
         slot.found = (self.look, PollFlags::empty());
         slot.fires = false;
         self.set_head(at, head);
-        if is_set && listed {
-            self.sets.push(at as u32);
-        }
     }
 
     /// Takes a slot out of the list; its registration may stay.
     fn vacate(&mut self, at: usize) {
         self.list.vacate(at);
         let slot = &mut self.slots[at];
+        self.sets -= usize::from(slot.listed && matches!(slot.source, Member::Set(..)));
         slot.listed = false;
-        slot.edge = Edge::default();
-        if matches!(slot.source, Member::Set(..)) {
-            if let Some(place) = self.sets.iter().position(|other| *other as usize == at) {
-                self.sets.swap_remove(place);
-            }
-        }
+        slot.edge.arm();
     }
 
     /// Takes notice of the edges, after a look at all that is wanted.
@@ -527,7 +517,7 @@ impl Scan {
             state.narrow();
         }
         let sleeps = !until.deadline.is_now();
-        if !THREADS || (!sleeps && state.slots.len() <= SMALL && state.sets.is_empty()) {
+        if !THREADS || (!sleeps && state.slots.len() <= SMALL && state.sets == 0) {
             state.leave_out_wake();
             let waited = state.list.wait(until);
             if look == Look::Narrow {
@@ -648,9 +638,12 @@ impl Set for Scan {
         if let Some(wake) = watch.take(Arc::clone(&self) as Arc<dyn Set>) {
             state.observers.push(wake);
         }
-        for &at in &state.sets {
-            if let Member::Set(set, _) = &state.slots[at as usize].source {
-                if let Some(set) = set.upgrade() {
+        if state.sets == 0 {
+            return;
+        }
+        for slot in state.slots.iter().filter(|slot| slot.listed) {
+            if let Member::Set(set) = &slot.source {
+                if let Some(set) = set.get() {
                     set.observe(watch);
                 }
             }
@@ -666,9 +659,9 @@ impl Set for Scan {
         for slot in state.slots.iter().filter(|slot| slot.listed) {
             match &slot.source {
                 Member::Host(held) => slot.rest().into_iter().for_each(|rest| put(held, rest)),
-                Member::Set(set, _) => {
+                Member::Set(set) => {
                     let asked = slot.rest().is_some_and(|rest| rest.intersects(nested::READY));
-                    if let (Some(set), true) = (set.upgrade(), asked) {
+                    if let (Some(set), true) = (set.get(), asked) {
                         set.members(put, again);
                     }
                 }
@@ -714,15 +707,8 @@ impl Backend for Scan {
 
     fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
         source.check()?;
-        if let Member::Set(set, inner) = source {
-            let error = match set.upgrade() {
-                _ if *inner == self.id => Some(errno::INVALID),
-                Some(set) if !set.enter(self.id) => Some(errno::LOOP),
-                _ => None,
-            };
-            if let Some(error) = error {
-                return Err(io::Error::from_raw_os_error(error));
-            }
+        if let Member::Set(set) = source {
+            set.enter(self.id)?;
         }
         self.put(key, source, want, mode).map(|()| Added::Watched)
     }
@@ -734,14 +720,12 @@ impl Backend for Scan {
 
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
         let change = Change::Vacate { key };
-        let Member::Set(set, _) = source else { return self.change(change) };
+        let Member::Set(set) = source else { return self.change(change) };
         // Another thread may have the list and look into the set. Not before it is out
         // of the list may the set hold this one: they would wait for each other.
         let Some(mut state) = self.turn(&mut { Deadline::NOW })? else { return Ok(()) };
         state.apply(change);
-        if let Some(set) = set.upgrade() {
-            set.leave(self.id);
-        }
+        set.leave(self.id);
         let woken = state.tell_observers();
         self.go_on(state);
         woken

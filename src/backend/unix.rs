@@ -104,9 +104,12 @@ pub(crate) fn check_source(source: &Held) -> io::Result<()> {
 )]
 pub(crate) const TELLS_IDENTITY: bool = true;
 
-/// What tells an open source from another one: device and inode. Eventfds,
+/// Device and inode.
+pub(crate) type Identity = (u64, u64);
+
+/// What tells an open source from another one. Eventfds,
 /// timerfds and epolls share theirs.
-pub(crate) fn identity(source: &Held) -> Option<(u64, u64)> {
+pub(crate) fn identity(source: &Held) -> Option<Identity> {
     let Held::Fd(fd) = *source;
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: there is room for a stat; fstat only looks.
@@ -117,12 +120,14 @@ pub(crate) fn identity(source: &Held) -> Option<(u64, u64)> {
     Some((stat.st_dev as u64, stat.st_ino as u64))
 }
 
+pub(crate) type Count = u64;
+
 /// How many bytes there are to read, where the host counts them. Looks only.
 #[cfg_attr(
     all(target_os = "linux", not(readiness_backend = "poll")),
     allow(dead_code, reason = "the kernel has edges")
 )]
-pub(crate) fn count(source: &Held) -> Option<u64> {
+pub(crate) fn count(source: &Held) -> Option<Count> {
     let Held::Fd(fd) = *source;
     let mut count: libc::c_int = 0;
     // SAFETY: FIONREAD writes an int, or fails.

@@ -73,9 +73,11 @@ fn check_socket(socket: SOCKET) -> io::Result<()> {
     }
 }
 
+pub(crate) type Count = u64;
+
 /// How many bytes there are to read, if any: none may be a listener, too, or the end
 /// of a stream.
-pub(crate) fn count(source: &Held) -> Option<u64> {
+pub(crate) fn count(source: &Held) -> Option<Count> {
     let mut bytes = 0;
     // SAFETY: there is room for the number; it only looks.
     let answer = unsafe { ioctlsocket(socket_of(source), FIONREAD, &mut bytes) };

@@ -11,9 +11,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::backend::lock::{Guard, Lock, THREADS};
+use crate::backend::lock::{Guard, Lock, Pool, THREADS};
 use crate::backend::{
-    Added, AtOnce, Backend, HostBackend, Key, Mode, TELLS_IDENTITY, Taker, errno,
+    Added, AtOnce, Backend, HostBackend, Identity, Key, Mode, TELLS_IDENTITY, Taker, errno,
 };
 use crate::error::of_source;
 use crate::event::EpollEvent;
@@ -25,8 +25,7 @@ use crate::timeout::Until;
 pub(crate) struct EmulatedEpoll {
     set: Arc<HostBackend>,
     table: Lock<Table>,
-    /// Of waits that have ended.
-    buffers: Lock<Vec<Buffer>>,
+    buffers: Pool<Buffer>,
 }
 
 type Buffer = <HostBackend as Backend>::Buffer;
@@ -65,7 +64,7 @@ impl EmulatedEpoll {
             return Err(error(errno::INVALID));
         }
         let set = Arc::new(HostBackend::new()?);
-        Ok(EmulatedEpoll { set, table: Lock::default(), buffers: Lock::default() })
+        Ok(EmulatedEpoll { set, table: Lock::default(), buffers: Pool::default() })
     }
 
     pub(crate) fn as_source(&self) -> Source<'_> {
@@ -77,16 +76,15 @@ impl EmulatedEpoll {
     }
 
     /// What every operation looks at first.
-    fn admit(&self, source: Source<'_>) -> io::Result<Member> {
-        let member = source.hold();
-        let is_file = member.is_file();
-        if is_file.map_err(|error| of_source("epoll", source.raw(), error))? {
-            return Err(error(errno::NOT_PERMITTED));
+    fn admit(&self, member: &Member) -> io::Result<()> {
+        match member.is_file() {
+            Ok(true) => Err(error(errno::NOT_PERMITTED)),
+            Ok(false) if member.raw() == HostBackend::raw(&self.set) => {
+                Err(error(errno::INVALID))
+            }
+            Ok(false) => Ok(()),
+            Err(error) => Err(of_source("epoll", member, error)),
         }
-        if source.raw() == HostBackend::raw(&self.set) {
-            return Err(error(errno::INVALID));
-        }
-        Ok(member)
     }
 
     /// Where a source is registered. A registration under its number that is not
@@ -108,7 +106,8 @@ impl EmulatedEpoll {
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
-        let member = self.admit(source)?;
+        let member = source.hold();
+        self.admit(&member)?;
         if flags.contains(EpollFlags::EXCLUSIVE)
             && (member.is_set() || !WITH_EXCLUSIVE.contains(flags))
         {
@@ -147,7 +146,8 @@ impl EmulatedEpoll {
         flags: EpollFlags,
         data: u64,
     ) -> io::Result<()> {
-        let member = self.admit(source)?;
+        let member = source.hold();
+        self.admit(&member)?;
         if flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
@@ -170,7 +170,8 @@ impl EmulatedEpoll {
     }
 
     pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
-        let member = self.admit(source)?;
+        let member = source.hold();
+        self.admit(&member)?;
         let mut table = self.table();
         let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
         if self.end(&mut table, key) { Ok(()) } else { Err(error(errno::NOT_FOUND)) }
@@ -235,14 +236,14 @@ impl EmulatedEpoll {
             self.table().next_round();
             return Ok(0);
         }
-        let mut found = self.buffers.lock().pop().unwrap_or_default();
+        let mut found = self.buffers.take();
         let waited = loop {
             match self.wait_into(&mut found, events, until) {
                 Ok(0) if !until.deadline.passed() => {}
                 waited => break waited,
             }
         };
-        self.buffers.lock().push(found);
+        self.buffers.give(found);
         waited
     }
 
@@ -388,7 +389,7 @@ struct Head {
 struct Entry {
     source: Member,
     /// What tells the source from another one with its number.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
 
 /// What a source was told with last.

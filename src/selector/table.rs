@@ -1,7 +1,7 @@
 //! The registrations of a `Selector`, under its lock.
 
 use super::{Interest, Mode};
-use crate::backend::{Backend, HostBackend, Key};
+use crate::backend::{Backend, HostBackend, Identity, Key};
 use crate::index::Index;
 use crate::source::{Member, RawSource};
 
@@ -10,7 +10,7 @@ pub(super) struct Entry {
     pub(super) interest: Interest,
     pub(super) mode: Mode,
     /// What tells the source from another one with its number, if the host does not.
-    pub(super) identity: Option<(u64, u64)>,
+    pub(super) identity: Option<Identity>,
     /// The host does not watch it: it is always ready.
     pub(super) always: bool,
 }

@@ -247,15 +247,15 @@ impl Host {
         _kind: Option<Kind>,
         filter: Filter,
     ) -> io::Result<Option<Weak<Shared>>> {
-        let Member::Set(_, id) = source else { return Ok(None) };
-        if *id == self.set.id() {
+        let Member::Set(set) = source else { return Ok(None) };
+        if set.id() == self.set.id() {
             return Err(system(EINVAL));
         }
         if filter == Filter::Write {
             return Err(error::refused(filter, "a set is not written to"));
         }
         let all = ALL.lock();
-        Ok(all.get(id).map(Weak::clone))
+        Ok(all.get(&set.id()).map(Weak::clone))
     }
 
     /// Nothing stays behind in a host that keeps nothing.

@@ -10,7 +10,7 @@ use super::error::{self, EBADF, ENOENT, system};
 use super::host::{Host, Mode, Own};
 use super::knote::{Knote, What};
 use crate::backend::probe::{self, Probe};
-use crate::backend::{Added, Key};
+use crate::backend::{Added, Identity, Key};
 use crate::flags::PollFlags;
 use crate::idents;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
@@ -24,7 +24,7 @@ pub(super) struct Io {
     /// `None`: a set.
     kind: Option<probe::Kind>,
     /// What tells it from another one with its number, if the host does not.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
     /// It is a kqueue.
     nested: Option<Weak<Shared>>,
     pub(super) how: How,
