@@ -88,17 +88,17 @@ pub(crate) struct OneoffList {
     index: Index,
     /// What is asked of the host: one subscription a direction.
     asked: Asked,
-    /// Descriptors to look at before each wait, because the host is not asked
-    /// all that is wanted of them.
-    looked: Vec<u32>,
+    /// How many descriptors are to be looked at before each wait, because the host is
+    /// not asked all that is wanted of them.
+    looked: usize,
     /// The number of descriptors that are asked in both directions.
     doubled: u32,
     /// Standard input is asked for something to read.
     stdin: bool,
     /// What the host is trusted with, with nothing to be looked at before.
     trust: Trust,
-    /// A plain wait came to nothing; and what the host said to all that is asked.
-    said: Option<Option<Result<(), Errno>>>,
+    /// What the host said to all that is asked, where a plain wait came to nothing.
+    said: Option<Result<(), Errno>>,
     /// What is asked of a host that needs to be asked twice.
     scratch: Asked,
     /// What the host told last. Once a wait is over: what is ready, in order of slots.
@@ -143,7 +143,7 @@ struct Descriptor {
     always: PollFlags,
     never: PollFlags,
     filetype: Option<host::Filetype>,
-    /// It is among `looked`.
+    /// It is to be looked at.
     looked: bool,
 }
 
@@ -178,7 +178,7 @@ impl List for OneoffList {
         let first = std::mem::replace(&mut self.descriptor(at).first, slot as u32);
         self.slots[slot] =
             Slot { descriptor: at, next: first, want: want & EITHER, ..Slot::VACANT };
-        self.look_at(at);
+        self.set_looked(at, true);
         self.update(at);
     }
 
@@ -262,7 +262,7 @@ impl List for OneoffList {
     fn wait_plainly(&mut self, most: usize, until: &Until<'_>) -> usize {
         let ready = self.wait_for(until.deadline.nanos());
         if ready > most {
-            self.said = Some(Some(Ok(())));
+            self.said = Some(Ok(()));
             return 0;
         }
         ready
@@ -340,11 +340,10 @@ impl OneoffList {
         at
     }
 
-    /// Has it looked at before the next wait.
-    fn look_at(&mut self, at: u32) {
-        if !std::mem::replace(&mut self.descriptor(at).looked, true) {
-            self.looked.push(at);
-        }
+    /// Whether it has to be looked at before the next wait.
+    fn set_looked(&mut self, at: u32, looked: bool) {
+        let before = std::mem::replace(&mut self.descriptor(at).looked, looked);
+        self.looked = self.looked + usize::from(looked) - usize::from(before);
     }
 
     /// Its slots are others, or want something else.
@@ -374,7 +373,7 @@ impl OneoffList {
             self.index.remove(RawSource::Fd(fd as i32));
             self.vacant.push(at);
         } else if want.is_empty() || want.intersects(known) {
-            self.look_at(at);
+            self.set_looked(at, true);
         }
         self.weigh();
     }
@@ -417,20 +416,20 @@ impl OneoffList {
 /// Waiting.
 impl OneoffList {
     /// Answers what the host is not asked: regular files and directories, which
-    /// are always ready, and descriptors that are not open.
-    fn look(&mut self) {
-        let mut kept = 0;
-        for next in 0..self.looked.len() {
-            let at = self.looked[next];
-            // In order: so they are asked, and so most hosts tell of them.
-            let again = self.look_once(at);
-            self.descriptor(at).looked = again;
-            if again {
-                self.looked[kept] = at;
-                kept += 1;
+    /// are always ready, and descriptors that are not open. `all`: at what the host is
+    /// asked, too.
+    fn look(&mut self, all: bool) {
+        if !all && self.looked == 0 {
+            return;
+        }
+        // In order: so they are asked, and so most hosts tell of them.
+        for at in 0..self.descriptors.len() as u32 {
+            let descriptor = self.descriptor(at);
+            if descriptor.looked || (all && descriptor.at != [NOWHERE; 2]) {
+                let again = self.look_once(at);
+                self.set_looked(at, again);
             }
         }
-        self.looked.truncate(kept);
     }
 
     /// Whether it has to be looked at before the next wait, too.
@@ -468,7 +467,7 @@ impl OneoffList {
         if answer.is_ok() && self.is_in_order() {
             return self.events.len();
         }
-        self.said = Some((time == left).then_some(answer));
+        self.said = Some(answer);
         0
     }
 

@@ -9,6 +9,8 @@ use super::host::{self, FOR_EVER, Subscription};
 pub(super) struct Asked {
     /// With the clock, once there was a source.
     all: Vec<Subscription>,
+    /// All but the clock.
+    sources: usize,
     /// The last bit of each time (which is cheaper than a comparison): 1 where a time of zero
     /// may be for ever.
     least: u64,
@@ -16,7 +18,7 @@ pub(super) struct Asked {
 
 impl Default for Asked {
     fn default() -> Asked {
-        Asked { all: Vec::new(), least: 1 }
+        Asked { all: Vec::new(), sources: 0, least: 1 }
     }
 }
 
@@ -27,6 +29,7 @@ impl Asked {
     }
 
     pub(super) fn push(&mut self, subscription: Subscription) {
+        self.sources += 1;
         match self.all.last_mut() {
             Some(clock) => *clock = subscription,
             None => self.all.push(subscription),
@@ -35,18 +38,19 @@ impl Asked {
     }
 
     pub(super) fn swap_remove(&mut self, place: usize) {
-        let last = self.len() - 1;
-        self.all[place] = self.all[last];
-        self.all.swap_remove(last);
+        self.sources -= 1;
+        self.all[place] = self.all[self.sources];
+        self.all.swap_remove(self.sources);
     }
 
     pub(super) fn clear(&mut self) {
+        self.sources = 0;
         self.all.clear();
     }
 
     /// Empties it, with room for so many and the clock.
     pub(super) fn clear_for(&mut self, sources: usize) {
-        self.all.clear();
+        self.clear();
         self.all.reserve(sources + 1);
     }
 
@@ -65,13 +69,15 @@ impl Deref for Asked {
 
     #[inline]
     fn deref(&self) -> &[Subscription] {
-        self.all.split_last().map_or(&[], |(_, sources)| sources)
+        // SAFETY: there are so many, and the clock.
+        unsafe { std::slice::from_raw_parts(self.all.as_ptr(), self.sources) }
     }
 }
 
 impl DerefMut for Asked {
     #[inline]
     fn deref_mut(&mut self) -> &mut [Subscription] {
-        self.all.split_last_mut().map_or(&mut [], |(_, sources)| sources)
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.all.as_mut_ptr(), self.sources) }
     }
 }

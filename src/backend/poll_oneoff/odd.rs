@@ -7,7 +7,7 @@
 //! | wasmtime | reading standard output, or writing standard input, is an error | it is never ready |
 //! | Node, wazero | what it cannot wait for is an error | it is always ready |
 //! | all | a file is not reported, late, or an error | never asked: [`look`](OneoffList::look) |
-//! | Node | a bad descriptor ends a wait and is not reported; before another one it ends the process | [`beware`](OneoffList::beware): all are looked at before each wait |
+//! | Node | a bad descriptor ends a wait and is not reported; before another one it ends the process | [`look`](OneoffList::look): all are looked at before each wait |
 //! | Node, wazero | a wait for several ends when all are ready, or with the clock | [`turn`](OneoffList::turn): short turns |
 //! | Node | the second direction of a descriptor is not reported | [`repeat`](OneoffList::repeat) |
 //! | wasi-common | when one is ready, all are reported | [`believe`](OneoffList::believe): each is tried alone |
@@ -17,7 +17,7 @@
 //! | Node, wazero | the clock comes too early, or without reason | only the time counts: [`wait_warily`](OneoffList::wait_warily) |
 //! | wasmer | a wait of zero is for ever | 1 ns, but where [`zero_is_now`](OneoffList::zero_is_now) has shown that it is none |
 //! | Node, wazero, the adapter | absolute times are wrong | never used |
-//! | all | nothing asked is an error, a hang or a trap | never sent: [`sleep`](OneoffList::sleep) |
+//! | all | nothing asked is an error, a hang or a trap | never sent: [`wait_for_clock`](OneoffList::wait_for_clock) |
 
 use std::io;
 
@@ -117,7 +117,7 @@ impl OneoffList {
         self.trust = Trust::default();
         self.asked.set_zero_is_now(known::all(known::ZERO_IS_NOW));
         let asked = self.asked.len();
-        if asked > 0 && self.looked.is_empty() {
+        if asked > 0 && self.looked == 0 {
             let needs = self.needs(known::TELLS_CLOSED);
             let now = known::all(needs.now);
             let below = if !known::all(needs.ever) {
@@ -151,89 +151,85 @@ impl OneoffList {
     }
 
     fn wait_in_turns(&mut self, until: Until<'_>) -> io::Result<()> {
-        let mut answer = self.said.take().flatten();
+        let mut said = self.said.take();
         // It may be needed for the first time in any wait.
         self.scratch.clear_for(self.asked.len());
-        self.look();
-        self.beware();
+        self.try_out();
+        // A host that does not tell of a bad descriptor must not get one.
+        self.look(!known::all(known::TELLS_CLOSED));
         let (mut left, end) = (until.deadline.nanos(), until.deadline.end());
         let mut turn = 0;
-        while !self.asked.is_empty() {
-            let asked = self.asked.len();
-            let before = self.found;
-            if before > 0 {
-                left = 0;
-            }
-            let answer = match answer.take() {
-                Some(Ok(())) => {
-                    self.believe();
-                    Ok(())
+        loop {
+            let (asked, before) = (self.asked.len(), self.found);
+            if asked > 0 {
+                if before > 0 {
+                    left = 0;
                 }
-                Some(refused) => refused,
-                None => self.ask_for_a_turn(left, &mut turn),
-            };
-            if let Err(errno) = answer {
-                self.refused(errno, until.signals)?;
-            }
-            if self.asked.len() < asked {
-                // The host would not wait for all of it: the rest was not asked.
-                left = left_until(end);
-                continue;
-            }
-            // Whether it may be too short for the host to find what is ready.
-            let short = left < shortest() * 2 + MILLISECOND;
-            if short && self.found == before && (left == 0 || left_until(end) == 0) {
-                self.ask_again();
-            }
-            if self.may_hide_seconds() {
-                // If they say nothing.
-                let often = if short { OFTEN } else { 1 };
-                self.repeat(Which::Seconds, shortest(), often);
-            }
-            if self.found > 0 {
-                self.ask_stdin();
-                self.try_at_once();
-                break;
+                let answer = match said.take() {
+                    Some(said) => {
+                        if said.is_ok() {
+                            self.believe();
+                        }
+                        said
+                    }
+                    None => self.ask_for_a_turn(left, &mut turn),
+                };
+                if let Err(errno) = answer {
+                    self.refused(errno, until.signals)?;
+                }
+                if self.asked.len() < asked {
+                    // The host would not wait for all of it: the rest was not asked.
+                    left = left_until(end);
+                    continue;
+                }
+                // Whether it may be too short for the host to find what is ready.
+                let short = left < shortest() * 2 + MILLISECOND;
+                if short && self.found == before && (left == 0 || left_until(end) == 0) {
+                    self.ask_again();
+                }
+                if self.may_hide_seconds() {
+                    // If they say nothing.
+                    let often = if short { OFTEN } else { 1 };
+                    self.repeat(Which::Seconds, shortest(), often);
+                }
+                if self.found > 0 {
+                    self.ask_stdin();
+                    self.try_at_once();
+                    return Ok(());
+                }
+            } else if before > 0 || left == 0 {
+                return Ok(());
+            } else if left == FOR_EVER {
+                return Err(endless());
+            } else {
+                self.wait_for_clock(left)?;
             }
             left = left_until(end);
             if left == 0 {
-                break;
+                return Ok(());
             }
             left = left.max(MILLISECOND);
         }
-        if self.found == 0 {
-            self.sleep(left, end)?;
-        }
-        Ok(())
     }
 
-    /// Before a wait: a host that does not tell of a bad descriptor must not get one.
-    fn beware(&mut self) {
-        if self.asked.is_empty() {
+    /// Before the first wait for sources: what a host does that nobody has seen yet.
+    fn try_out(&mut self) {
+        if known::all(known::TRIED) || self.slots.is_empty() {
             return;
         }
-        if !known::all(known::TRIED) {
-            known::learn(known::TRIED);
-            // One that cannot be open; and standard output, which is ready in most programs.
-            let bad = host::look(i32::MAX as u32, READ);
-            if !matches!(bad, Ok(None)) {
-                known::learn(known::TELLS_CLOSED);
-            }
-            if matches!(host::look(1, WRITE), Ok(Some((wasi::ERRNO_SUCCESS, _)))) {
-                known::learn(known::TELLS_AT_ONCE);
-                // A host that refuses a call with a bad descriptor, and to read standard output,
-                // is none of those to which zero is for ever.
-                let refuses = bad.is_err() && host::look(1, READ).is_err();
-                if refuses && self.zero_is_now() {
-                    known::learn(known::ZERO_IS_NOW);
-                }
-            }
+        known::learn(known::TRIED);
+        // One that cannot be open; and standard output, which is ready in most programs.
+        let bad = host::look(i32::MAX as u32, READ);
+        if !matches!(bad, Ok(None)) {
+            known::learn(known::TELLS_CLOSED);
         }
-        if !known::all(known::TELLS_CLOSED) {
-            for at in 0..self.descriptors.len() as u32 {
-                if self.descriptor(at).at != [NOWHERE; 2] && self.look_once(at) {
-                    self.look_at(at);
-                }
+        if matches!(host::look(1, WRITE), Ok(Some((wasi::ERRNO_SUCCESS, _)))) {
+            known::learn(known::TELLS_AT_ONCE);
+            // A host that refuses a call with a bad descriptor, and to read standard output,
+            // is none of those to which zero is for ever.
+            let refuses = bad.is_err() && host::look(1, READ).is_err();
+            if refuses && self.zero_is_now() {
+                known::learn(known::ZERO_IS_NOW);
             }
         }
     }
@@ -477,7 +473,7 @@ impl OneoffList {
         let fd = self.descriptor(at).fd;
         if errno == wasi::ERRNO_BADF && host::filetype(fd) == Err(errno) {
             self.look_once(at);
-            self.look_at(at);
+            self.set_looked(at, true);
             return;
         }
         let this = host::flag(direction);
@@ -503,24 +499,10 @@ impl OneoffList {
         self.tell(at, told);
         // Until the next wait, where it has to be looked at.
         self.ask_for(at, others, false);
-        self.look_at(at);
+        self.set_looked(at, true);
     }
 
     /// Waits for the clock alone.
-    fn sleep(&mut self, mut left: u64, end: u64) -> io::Result<()> {
-        while left > 0 {
-            if left == FOR_EVER {
-                return Err(endless());
-            }
-            self.wait_for_clock(left)?;
-            left = left_until(end);
-            if left > 0 {
-                left = left.max(MILLISECOND);
-            }
-        }
-        Ok(())
-    }
-
     fn wait_for_clock(&mut self, left: u64) -> io::Result<()> {
         self.events.ask(&[host::clock(left)]).map_err(host::error)
     }
