@@ -1,91 +1,65 @@
-//! From a source's name to where its registration stands.
+//! From a source's code to where its registration stands.
 
-use crate::source::RawSource;
-
-/// Small numbers, which descriptors and handles are, index an array; the others, of which
-/// there are few, are in order.
+/// Small codes, which descriptors and handles have, index an array; the others, of which
+/// there are few, are in order. See [`RawSource::code`](crate::RawSource).
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     small: Vec<u32>,
-    /// By their codes.
     large: Vec<(u64, u32)>,
 }
 
 const NOWHERE: u32 = u32::MAX;
-const SMALL: usize = 1 << 20;
+const SMALL: u64 = 1 << 20;
 
 impl Index {
-    fn small(raw: RawSource) -> Option<usize> {
-        let number = match raw {
-            #[cfg(any(unix, all(target_os = "wasi", target_env = "p1", not(feature = "wasi-io"))))]
-            RawSource::Fd(fd) => usize::try_from(fd).ok(),
-            // Handles are multiples of four.
-            #[cfg(windows)]
-            RawSource::Socket(socket) if socket % 4 == 0 => usize::try_from(socket / 4).ok(),
-            #[cfg(windows)]
-            RawSource::Socket(_) => None,
-            // Descriptors and handles in turns.
-            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Fd(fd) => usize::try_from(fd).ok().and_then(|fd| fd.checked_mul(2)),
-            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Pollable(handle) => (handle as usize).checked_mul(2).map(|at| at + 1),
-            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Socket(_) => None,
-            RawSource::Set(_) => None,
-        };
-        number.filter(|&number| number < SMALL)
-    }
-
     /// Where it is among the large ones, or would be.
-    fn large(&self, raw: RawSource) -> Result<usize, usize> {
-        self.large.binary_search_by_key(&raw.code(), |(code, _)| *code)
+    fn large(&self, code: u64) -> Result<usize, usize> {
+        self.large.binary_search_by_key(&code, |(code, _)| *code)
     }
 
-    pub(crate) fn get(&self, raw: RawSource) -> Option<u32> {
-        match Index::small(raw) {
-            Some(number) => self.small.get(number).copied().filter(|&at| at != NOWHERE),
-            None => self.large(raw).ok().map(|place| self.large[place].1),
+    pub(crate) fn get(&self, code: u64) -> Option<u32> {
+        if code < SMALL {
+            return self.small.get(code as usize).copied().filter(|&at| at != NOWHERE);
+        }
+        self.large(code).ok().map(|place| self.large[place].1)
+    }
+
+    pub(crate) fn insert(&mut self, code: u64, at: u32) {
+        if code < SMALL {
+            while self.small.len() <= code as usize {
+                self.small.push(NOWHERE);
+            }
+            self.small[code as usize] = at;
+            return;
+        }
+        match self.large(code) {
+            Ok(place) => self.large[place].1 = at,
+            Err(place) => {
+                // (`insert` and `remove` are half a kilobyte of code.)
+                let mut moved = (code, at);
+                for after in self.large.iter_mut().skip(place) {
+                    std::mem::swap(after, &mut moved);
+                }
+                self.large.push(moved);
+            }
         }
     }
 
-    pub(crate) fn insert(&mut self, raw: RawSource, at: u32) {
-        match Index::small(raw) {
-            Some(number) => {
-                while self.small.len() <= number {
-                    self.small.push(NOWHERE);
-                }
-                self.small[number] = at;
-            }
-            None => match self.large(raw) {
-                Ok(place) => self.large[place].1 = at,
-                Err(place) => {
-                    // (`insert` and `remove` are half a kilobyte of code.)
-                    self.large.push((raw.code(), at));
-                    for place in (place + 1..self.large.len()).rev() {
-                        self.large.swap(place - 1, place);
-                    }
-                }
-            },
+    pub(crate) fn remove(&mut self, code: u64) -> Option<u32> {
+        if code < SMALL {
+            let at = std::mem::replace(self.small.get_mut(code as usize)?, NOWHERE);
+            return (at != NOWHERE).then_some(at);
         }
-    }
-
-    pub(crate) fn remove(&mut self, raw: RawSource) -> Option<u32> {
-        match Index::small(raw) {
-            Some(number) => {
-                let at = std::mem::replace(self.small.get_mut(number)?, NOWHERE);
-                (at != NOWHERE).then_some(at)
-            }
-            None => {
-                for place in self.large(raw).ok()? + 1..self.large.len() {
-                    self.large.swap(place - 1, place);
-                }
-                self.large.pop().map(|(_, at)| at)
-            }
+        let place = self.large(code).ok()?;
+        let mut moved = self.large.pop()?;
+        for before in self.large.iter_mut().skip(place).rev() {
+            std::mem::swap(before, &mut moved);
         }
+        Some(moved.1)
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
@@ -102,22 +76,17 @@ mod tests {
         for names in [1, 5, 6, 7, 40, 1000] {
             let (mut index, mut map) = (Index::default(), HashMap::new());
             for step in 0..20_000 {
-                let number = below(names);
-                let raw = if below(2) == 0 {
-                    RawSource::Fd(number as i32)
-                } else {
-                    RawSource::Set(number)
-                };
+                let code = below(names) + if below(2) == 0 { 0 } else { SMALL };
                 match below(3) {
-                    0 => assert_eq!(index.remove(raw), map.remove(&raw)),
+                    0 => assert_eq!(index.remove(code), map.remove(&code)),
                     1 => {
-                        index.insert(raw, step);
-                        map.insert(raw, step);
+                        index.insert(code, step);
+                        map.insert(code, step);
                     }
-                    _ => assert_eq!(index.get(raw), map.get(&raw).copied()),
+                    _ => assert_eq!(index.get(code), map.get(&code).copied()),
                 }
             }
-            assert!(map.iter().all(|(raw, at)| index.get(*raw) == Some(*at)));
+            assert!(map.iter().all(|(code, at)| index.get(*code) == Some(*at)));
         }
     }
 }

@@ -88,13 +88,14 @@ impl Poll {
         flags: PollFlags,
     ) -> io::Result<()> {
         let source = source.as_source();
-        if let Some(slot) = self.index.get(source.raw()) {
+        let code = source.raw().code();
+        if let Some(slot) = self.index.get(code) {
             self.list.set(slot as usize, flags);
             return Ok(());
         }
         let slot = self.list.len();
         self.list.put_source(slot, source, flags);
-        self.index.insert(source.raw(), slot as u32);
+        self.index.insert(code, slot as u32);
         Ok(())
     }
 
@@ -108,7 +109,7 @@ impl Poll {
         flags: PollFlags,
     ) -> io::Result<()> {
         let raw = source.raw_source();
-        let slot = self.index.get(raw).ok_or_else(|| not_registered("modify", raw))?;
+        let slot = self.index.get(raw.code()).ok_or_else(|| not_registered("modify", raw))?;
         self.list.set(slot as usize, flags);
         Ok(())
     }
@@ -126,7 +127,7 @@ impl Poll {
     /// # Errors
     /// `NotFound` if it is not registered.
     pub fn unregister_raw(&mut self, source: RawSource) -> io::Result<()> {
-        let slot = self.index.remove(source);
+        let slot = self.index.remove(source.code());
         let slot = slot.ok_or_else(|| not_registered("unregister", source))? as usize;
         self.list.vacate(slot);
         self.vacant += 1;
@@ -214,7 +215,7 @@ impl Poll {
         *vacant = 0;
         for slot in 0..list.len() {
             if let Some(source) = list.source(slot) {
-                index.insert(source, slot as u32);
+                index.insert(source.code(), slot as u32);
             }
         }
     }

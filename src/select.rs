@@ -383,7 +383,7 @@ impl Selection {
         let slots = slot_of.iter().max().map_or(0, |last| *last as usize + 1);
         list.truncate(slots);
         while sources.len() > slots {
-            sources.pop().and_then(|known| index.remove(known.source));
+            sources.pop().and_then(|known| index.remove(known.source.code()));
         }
         for known in sources.iter_mut() {
             known.want = PollFlags::empty();
@@ -404,7 +404,7 @@ impl Selection {
     #[cold]
     fn add(&mut self, which: usize, source: Source<'_>) {
         let (raw, want) = (source.raw(), WANTS[which].0);
-        let slot = match self.index.get(raw) {
+        let slot = match self.index.get(raw.code()) {
             Some(slot) => {
                 let known = &mut self.sources[slot as usize];
                 known.want |= want;
@@ -415,7 +415,7 @@ impl Selection {
                 let slot = self.sources.len();
                 self.list.put_source(slot, source, want);
                 self.sources.push(Known { source: raw, want, got: PollFlags::empty() });
-                self.index.insert(raw, slot as u32);
+                self.index.insert(raw.code(), slot as u32);
                 slot as u32
             }
         };

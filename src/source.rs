@@ -225,18 +225,30 @@ impl RawSource {
         }
     }
 
-    /// A number that no other name has.
+    /// A number below 2^61 that no other name has, small where there are many: see
+    /// [`Index`](crate::index::Index).
     #[inline]
     pub(crate) fn code(self) -> u64 {
-        match self {
-            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Pollable(handle) => 1 << 40 | u64::from(handle),
-            #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Socket(number) => 2 << 40 | u64::from(number),
-            #[cfg(windows)]
-            RawSource::Set(id) => 1 << 63 | id,
-            // Sets are numbered from where descriptors end.
-            _ => self.number(),
+        cfg_if::cfg_if! {
+            if #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))] {
+                // Descriptors and handles in turns.
+                match self {
+                    RawSource::Fd(fd) => u64::from(fd as u32) << 1,
+                    RawSource::Pollable(handle) => u64::from(handle) << 1 | 1,
+                    RawSource::Socket(number) => 1 << 40 | u64::from(number),
+                    RawSource::Set(id) => 2 << 40 | id,
+                }
+            } else if #[cfg(windows)] {
+                // Handles are multiples of four.
+                match self {
+                    RawSource::Socket(_) if self.number() % 4 == 0 => self.number() >> 2,
+                    RawSource::Socket(_) => 1 << 59 | (self.number() & u64::from(u32::MAX)),
+                    RawSource::Set(id) => 1 << 60 | id,
+                }
+            } else {
+                // Sets are numbered from where descriptors end.
+                self.number()
+            }
         }
     }
 

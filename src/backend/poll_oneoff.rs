@@ -171,7 +171,7 @@ impl List for OneoffList {
         } else {
             self.slots.push(Slot::VACANT);
         }
-        let at = match self.index.get(source.raw()) {
+        let at = match self.index.get(source.raw().code()) {
             Some(at) => at,
             None => self.new_descriptor(fd),
         };
@@ -334,7 +334,7 @@ impl OneoffList {
             self.descriptors.push(Descriptor::VACANT);
             self.descriptors.len() as u32 - 1
         });
-        self.index.insert(RawSource::Fd(fd), at);
+        self.index.insert(RawSource::Fd(fd).code(), at);
         let place = self.descriptor(at);
         *place = Descriptor { fd: fd as u32, looked: place.looked, ..Descriptor::VACANT };
         at
@@ -370,7 +370,7 @@ impl OneoffList {
         // What has to be looked at is asked for then.
         self.ask_for(at, want - known, !looked);
         if count == 0 {
-            self.index.remove(RawSource::Fd(fd as i32));
+            self.index.remove(RawSource::Fd(fd as i32).code());
             self.vacant.push(at);
         } else if want.is_empty() || want.intersects(known) {
             self.set_looked(at, true);

@@ -484,7 +484,7 @@ impl Table {
     }
 
     fn find(&self, source: RawSource) -> Option<Key> {
-        self.index.get(source).map(|slot| self.key(slot))
+        self.index.get(source.code()).map(|slot| self.key(slot))
     }
 
     /// A key for a new registration: to be inserted or released.
@@ -502,7 +502,7 @@ impl Table {
     }
 
     fn insert(&mut self, key: Key, entry: Entry, flags: EpollFlags, data: u64) {
-        self.index.insert(entry.source.raw(), key.slot() as u32);
+        self.index.insert(entry.source.raw().code(), key.slot() as u32);
         self.heads[key.slot()] =
             Head { generation: key.generation(), flags, data, ..Head::default() };
         self.entries[key.slot()] = Some(entry);
@@ -523,7 +523,7 @@ impl Table {
         let head = &mut self.heads[key.slot()];
         head.generation = head.generation.wrapping_add(1);
         self.free.push(key.slot() as u32);
-        self.index.remove(entry.source.raw());
+        self.index.remove(entry.source.raw().code());
         Some(entry)
     }
 }

@@ -45,7 +45,7 @@ struct Slot {
 
 impl Table {
     pub(super) fn find(&self, source: RawSource) -> Option<Key> {
-        self.index.get(source).map(|slot| self.key(slot))
+        self.index.get(source.code()).map(|slot| self.key(slot))
     }
 
     fn key(&self, slot: u32) -> Key {
@@ -66,7 +66,7 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, key: Key, entry: Entry) {
-        self.index.insert(entry.source.raw(), key.slot() as u32);
+        self.index.insert(entry.source.raw().code(), key.slot() as u32);
         if entry.always {
             self.always.push(key);
         }
@@ -91,8 +91,8 @@ impl Table {
         let entry = slot.entry.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot() as u32);
-        if self.index.get(entry.source.raw()) == Some(key.slot() as u32) {
-            self.index.remove(entry.source.raw());
+        if self.index.get(entry.source.raw().code()) == Some(key.slot() as u32) {
+            self.index.remove(entry.source.raw().code());
         }
         if entry.always {
             if let Some(at) = self.always.iter().position(|other| *other == key) {

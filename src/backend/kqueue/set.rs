@@ -180,15 +180,15 @@ impl State {
         if slot >= self.registered.len() {
             self.registered.resize_with(slot + 1, || None);
         }
-        self.index.insert(entry.source.raw(), slot as u32);
+        self.index.insert(entry.source.raw().code(), slot as u32);
         self.registered[slot] = Some(entry);
     }
 
     fn remove(&mut self, key: Key) -> Option<Registered> {
         self.get(key)?;
         let entry = self.registered[key.slot()].take()?;
-        if self.index.get(entry.source.raw()) == Some(key.slot() as u32) {
-            self.index.remove(entry.source.raw());
+        if self.index.get(entry.source.raw().code()) == Some(key.slot() as u32) {
+            self.index.remove(entry.source.raw().code());
         }
         Some(entry)
     }
@@ -449,7 +449,7 @@ impl Backend for KqueueSet {
 
     fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
         let mut state = self.lock();
-        if let Some(slot) = state.index.get(source.raw()) {
+        if let Some(slot) = state.index.get(source.raw().code()) {
             let old = state.registered[slot as usize].as_ref();
             if old.is_some_and(|old| self.is_watched(old)) {
                 return Err(io::Error::from_raw_os_error(libc::EEXIST));
