@@ -24,7 +24,7 @@ mod odd;
 
 use asked::Asked;
 pub(crate) use clock::{Deadline, Instant};
-use host::{Errno, Event, Events, FOR_EVER, READ, WRITE};
+use host::{Errno, Event, Events, FOR_EVER, READ};
 use odd::Trust;
 
 /// The error of a call on a descriptor that is not open: `EBADF`.
@@ -361,7 +361,7 @@ impl OneoffList {
         let known = descriptor.always | descriptor.never;
         if count > 0 {
             descriptor.name = host::name(first, fd, count > 1);
-            for direction in [READ, WRITE] {
+            for direction in host::DIRECTIONS {
                 if let Some(asked) = self.asked.get_mut(places[direction] as usize) {
                     asked.userdata = descriptor.name | direction as u64;
                 }
@@ -380,7 +380,7 @@ impl OneoffList {
 
     /// Asks the host about these directions, and about no other: of new ones if `more`.
     fn ask_for(&mut self, at: u32, want: PollFlags, more: bool) {
-        for direction in [READ, WRITE] {
+        for direction in host::DIRECTIONS {
             let descriptor = self.descriptor(at);
             let (name, fd) = (descriptor.name, descriptor.fd);
             let place = descriptor.at[direction];
@@ -399,17 +399,17 @@ impl OneoffList {
                 self.asked.swap_remove(place as usize);
                 if let Some(moved) = self.asked.get(place as usize) {
                     let name = moved.userdata;
-                    if let Some(moved) = self.named(name) {
-                        self.descriptor(moved).at[host::direction(name)] = place;
-                    }
+                    let moved = self.named(name);
+                    self.descriptor(moved).at[host::direction(name)] = place;
                 }
             }
         }
     }
 
     /// The descriptor behind a name; of another name, one that does not have it, or none.
-    fn named(&self, name: u64) -> Option<u32> {
-        self.slots.get(host::slot(name & !host::SHARED)).map(|slot| slot.descriptor)
+    fn named(&self, name: u64) -> u32 {
+        let slot = self.slots.get(host::slot(name & !host::SHARED));
+        slot.map_or(NOWHERE, |slot| slot.descriptor)
     }
 }
 

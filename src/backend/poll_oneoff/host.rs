@@ -13,6 +13,7 @@ pub(super) use wasi::{Errno, Event, Filetype, Subscription};
 /// What a descriptor may be ready for, as an index.
 pub(super) const READ: usize = 0;
 pub(super) const WRITE: usize = 1;
+pub(super) const DIRECTIONS: std::ops::Range<usize> = READ..WRITE + 1;
 
 /// A wait without a clock, in nanoseconds.
 pub(super) const FOR_EVER: u64 = u64::MAX;
@@ -215,7 +216,7 @@ pub(super) fn is_file(filetype: Filetype) -> bool {
 }
 
 /// Nanoseconds since some moment. A host without a clock stands still, at 0.
-#[inline]
+#[inline(never)]
 pub(super) fn now() -> u64 {
     let mut time = 0u64;
     let (clock, place) = (wasi::CLOCKID_MONOTONIC.raw(), &raw mut time);

@@ -43,6 +43,7 @@ fn seen() -> u16 {
 }
 
 /// Whether all of these were seen.
+#[inline(never)]
 pub(super) fn all(bits: u16) -> bool {
     seen() & bits == bits
 }

@@ -23,7 +23,7 @@ use std::io;
 
 use super::clock::left_until;
 use super::host::{self, Errno, Event, FOR_EVER, READ, WRITE, now};
-use super::{NOWHERE, OneoffList, STDIN, known};
+use super::{Descriptor, NOWHERE, OneoffList, STDIN, known};
 use crate::error::endless;
 use crate::flags::PollFlags;
 use crate::timeout::{Signals, Until};
@@ -247,7 +247,7 @@ impl OneoffList {
         self.scratch.push(host::clock(LATER));
         self.scratch[1].u.u.clock.timeout = 0;
         let begin = now();
-        let told = self.events.ask(self.scratch.in_time(LATER)).is_ok();
+        let told = self.ask_some(LATER).is_ok();
         // Without a clock nothing is known.
         told && begin > 0 && now().wrapping_sub(begin) < LATER / 4
     }
@@ -259,11 +259,11 @@ impl OneoffList {
             return;
         }
         known::learn(known::TRIED_AT_ONCE);
-        let told = self.ask(0).is_ok();
-        let tells = |event: &Event| {
-            event.error == wasi::ERRNO_SUCCESS && self.is_about(event.userdata).is_some()
-        };
-        if told && self.events.iter().any(tells) {
+        let before = self.found;
+        if self.ask(0).is_ok() {
+            self.believe();
+        }
+        if self.found > before {
             known::learn(known::TELLS_AT_ONCE);
         }
     }
@@ -331,7 +331,7 @@ impl OneoffList {
         let asked = self.asked.len();
         let (mut sources, mut silent) = (0, false);
         for event in self.events.iter() {
-            if self.is_about(event.userdata).is_some() {
+            if self.about(event.userdata) != NOWHERE {
                 sources += 1;
                 silent |= has_no_bytes(event);
             }
@@ -348,7 +348,10 @@ impl OneoffList {
     fn take_in(&mut self) {
         for nth in 0..self.events.len() {
             let Some(&event) = self.events.get(nth) else { break };
-            let Some((at, direction)) = self.is_about(event.userdata) else { continue };
+            let (at, direction) = (self.about(event.userdata), host::direction(event.userdata));
+            if at == NOWHERE {
+                continue;
+            }
             if event.error != wasi::ERRNO_SUCCESS {
                 self.refuse(at, direction, event.error);
                 continue;
@@ -369,22 +372,22 @@ impl OneoffList {
         }
     }
 
-    /// The descriptor and the direction that a name is of, if that is asked. Hosts tell of
+    /// The descriptor that a name is of, if it is asked in that direction. Hosts tell of
     /// what nobody asked.
-    fn is_about(&self, name: u64) -> Option<(u32, usize)> {
-        let direction = host::direction(name);
-        let at = self.named(name)?;
-        let descriptor = self.descriptors.get(at as usize)?;
-        let asked =
-            descriptor.name | direction as u64 == name && descriptor.at[direction] != NOWHERE;
-        asked.then_some((at, direction))
+    fn about(&self, name: u64) -> u32 {
+        let (at, direction) = (self.named(name), host::direction(name));
+        let is_asked = |descriptor: &Descriptor| {
+            descriptor.name | direction as u64 == name && descriptor.at[direction] != NOWHERE
+        };
+        if self.descriptors.get(at as usize).is_some_and(is_asked) { at } else { NOWHERE }
     }
 
     /// Whether it is of a direction that is asked behind the other one.
     fn is_second(&self, name: u64) -> bool {
-        self.is_about(name).is_some_and(|(at, direction)| {
-            let [read, write] = self.descriptors[at as usize].at;
-            if direction == READ { write < read } else { read < write }
+        let at = self.about(name);
+        self.descriptors.get(at as usize).is_some_and(|descriptor| {
+            let [read, write] = descriptor.at;
+            if host::direction(name) == READ { write < read } else { read < write }
         })
     }
 
@@ -395,12 +398,10 @@ impl OneoffList {
             let Some(&one) = self.asked.get(place) else { continue };
             self.scratch.clear();
             self.scratch.push(one);
-            match self.events.ask(self.scratch.in_time(time)) {
+            match self.ask_some(time) {
                 Ok(()) => self.take_in(),
                 Err(errno) => {
-                    if let Some(at) = self.named(one.userdata) {
-                        self.refuse(at, host::direction(one.userdata), errno);
-                    }
+                    self.refuse(self.named(one.userdata), host::direction(one.userdata), errno);
                 }
             }
         }
@@ -424,7 +425,7 @@ impl OneoffList {
                 }
             }
             let begin = now();
-            if self.events.ask(self.scratch.in_time(time)).is_ok() {
+            if self.ask_some(time).is_ok() {
                 self.believe();
             }
             if self.found > before
@@ -500,6 +501,12 @@ impl OneoffList {
         // Until the next wait, where it has to be looked at.
         self.ask_for(at, others, false);
         self.set_looked(at, true);
+    }
+
+    /// Asks for what is in `scratch`.
+    #[inline(never)]
+    fn ask_some(&mut self, time: u64) -> Result<(), Errno> {
+        self.events.ask(self.scratch.in_time(time))
     }
 
     /// Waits for the clock alone.
