@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use std::sync::{Arc, Weak};
 
+use crate::backend::HeldSet;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::backend::NetSocket;
-use crate::backend::HeldSet;
 use crate::backend::lock::Lock;
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 use crate::pollable::WeakPollable;

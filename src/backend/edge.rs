@@ -87,7 +87,12 @@ impl Edge {
 }
 
 impl Half {
-    fn see(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<Count>, now: Instant) -> bool {
+    fn see(
+        &mut self,
+        ready: PollFlags,
+        count: impl FnOnce() -> Option<Count>,
+        now: Instant,
+    ) -> bool {
         self.told &= ready;
         if self.told.is_empty() {
             self.again = None;

@@ -9,8 +9,8 @@
 )]
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::edge::Edge;
 use super::glance::Glances;
@@ -307,8 +307,8 @@ impl State {
         // Too much for the buffer: begin after what was told last.
         let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
-        for again in [false, true] {
-            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == again) {
+        for again in 0..2 {
+            for (at, flags) in self.told().filter(|(at, _)| usize::from(*at < cursor) == again) {
                 // What was closed is no event.
                 if flags.contains(PollFlags::NVAL) {
                     changes = true;
@@ -349,22 +349,13 @@ impl State {
         }
     }
 
-    /// Leaves in the list what is not quiet.
-    fn narrow(&mut self) {
-        for &at in &self.quiet {
-            match self.slots[at as usize].rest() {
-                Some(rest) => self.list.set(at as usize, rest),
-                None => self.list.vacate(at as usize),
-            }
-        }
-    }
-
-    /// Undoes it.
-    fn widen(&mut self) {
+    /// Leaves in the list what is not quiet; or undoes it.
+    fn narrow(&mut self, narrow: bool) {
         for &at in &self.quiet {
             let slot = &self.slots[at as usize];
             match slot.rest() {
-                Some(_) => self.list.set(at as usize, slot.want),
+                Some(rest) => self.list.set(at as usize, if narrow { rest } else { slot.want }),
+                None if narrow => self.list.vacate(at as usize),
                 None => self.list.put(at as usize, &slot.source, slot.want),
             }
         }
@@ -434,15 +425,6 @@ impl Taker for Keeping<'_> {
     }
 }
 
-/// What a wait is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// All that is wanted.
-    Whole,
-    /// What is not quiet.
-    Narrow,
-}
-
 impl Scan {
     #[inline]
     fn lock(&self) -> Guard<'_, State> {
@@ -510,19 +492,12 @@ impl Scan {
     fn wait_host<'a>(
         &'a self,
         mut state: Guard<'a, State>,
-        look: Look,
         until: &Until<'_>,
     ) -> (Guard<'a, State>, io::Result<usize>, bool) {
-        if look == Look::Narrow {
-            state.narrow();
-        }
         let sleeps = !until.deadline.is_now();
         if !THREADS || (!sleeps && state.slots.len() <= SMALL && state.sets == 0) {
             state.leave_out_wake();
             let waited = state.list.wait(until);
-            if look == Look::Narrow {
-                state.widen();
-            }
             return (state, waited, false);
         }
         state.busy = true;
@@ -547,9 +522,6 @@ impl Scan {
         state.list.give(list);
         state.wakes = wakes;
         state.busy = false;
-        if look == Look::Narrow {
-            state.widen();
-        }
         let kicked = std::mem::take(&mut state.kicked);
         if kicked {
             self.wake.drain();
@@ -600,7 +572,7 @@ impl Scan {
     pub(crate) fn peek_count(&self) -> io::Result<usize> {
         let until = Until::NOW;
         let Some(state) = self.turn(&mut { until.deadline })? else { return Ok(0) };
-        let (mut state, waited, _) = self.wait_host(state, Look::Whole, &until);
+        let (mut state, waited, _) = self.wait_host(state, &until);
         state.see();
         let mut found = 0;
         let mut closed = Vec::new();
@@ -762,59 +734,61 @@ impl Backend for Scan {
     ) -> io::Result<()> {
         out.clear();
         let mut deadline = until.deadline;
-        let mut look = Look::Whole;
+        // Whether to wait for what is not quiet alone, after a look at all that is wanted.
+        let mut narrow = false;
         loop {
             let Some(mut state) = self.turn(&mut deadline)? else { return Ok(()) };
             let quiet = !state.quiet.is_empty();
             state.pay(out);
-
-            let this = match look {
-                _ if !out.is_empty() => Deadline::NOW,
+            let mut this = deadline;
+            if !out.is_empty() || (quiet && !narrow) {
                 // What is quiet may be so no longer.
-                Look::Whole if quiet => Deadline::NOW,
-                Look::Whole => deadline,
-                Look::Narrow => match state.again() {
-                    Some(again) => deadline.or_at(Some(again), Instant::now()),
-                    None => deadline,
-                },
-            };
+                this = Deadline::NOW;
+            } else if let (true, Some(again)) = (narrow, state.again()) {
+                this = deadline.or_at(Some(again), Instant::now());
+            }
+            if narrow {
+                state.narrow(true);
+            }
             let until = Until { deadline: this, signals: until.signals };
-            let (mut state, waited, _) = self.wait_host(state, look, &until);
-
-            let mut next = Look::Whole;
-            if let Ok(ready) = waited {
-                let is_quiet = |at: usize| state.slots.get(at).is_some_and(|slot| slot.quiet);
-                if look == Look::Narrow && state.list.ready().any(|(at, _)| is_quiet(at)) {
-                    // An edge tells all that its source is ready for: look.
+            let (mut state, waited, _) = self.wait_host(state, &until);
+            if narrow {
+                state.narrow(false);
+            }
+            let ready = match waited {
+                Ok(ready) => ready,
+                Err(error) => {
+                    // To be told by the next one.
+                    while let Some((key, _)) = out.pop() {
+                        state.owed.push(key);
+                    }
                     self.go_on(state);
-                    look = Look::Whole;
-                    continue;
+                    return Err(error);
                 }
-                if look == Look::Whole && quiet {
-                    state.see();
-                    next = Look::Narrow;
-                }
-                if ready > 0 {
-                    state.collect(out, ready, most);
-                }
+            };
+            let is_quiet = |at: usize| state.slots.get(at).is_some_and(|slot| slot.quiet);
+            if narrow && state.list.ready().any(|(at, _)| is_quiet(at)) {
+                // An edge tells all that its source is ready for: look.
+                self.go_on(state);
+                narrow = false;
+                continue;
             }
-            if waited.is_ok() {
-                // Somebody may have called `wake` meanwhile.
-                state.pay(out);
-            } else {
-                // To be told by the next one.
-                while let Some((key, _)) = out.pop() {
-                    state.owed.push(key);
-                }
+            if quiet && !narrow {
+                state.see();
             }
+            if ready > 0 {
+                state.collect(out, ready, most);
+            }
+            // Somebody may have called `wake` meanwhile.
+            state.pay(out);
             let changed = self.go_on(state);
 
             // A wait that only took in changes goes on, and so does one for edges.
-            let over = waited? == 0 && !changed && !quiet;
+            let over = ready == 0 && !changed && !quiet;
             if !out.is_empty() || over || deadline.passed() {
                 return Ok(());
             }
-            look = if changed { Look::Whole } else { next };
+            narrow = quiet && !narrow && !changed;
         }
     }
 
@@ -833,11 +807,11 @@ impl Backend for Scan {
         let (mut waited, mut disturbed) = (Ok(0), false);
         if sleeps && state.glances(until) {
             let now = Until { deadline: Deadline::NOW, ..*until };
-            (state, waited, disturbed) = self.wait_host(state, Look::Whole, &now);
+            (state, waited, disturbed) = self.wait_host(state, &now);
             state.glances.learn(!matches!(waited, Ok(0)));
         }
         if matches!(waited, Ok(0)) && !disturbed {
-            (state, waited, disturbed) = self.wait_host(state, Look::Whole, until);
+            (state, waited, disturbed) = self.wait_host(state, until);
         }
         let told = match waited {
             Ok(0) if !(disturbed && sleeps) => Ok(AtOnce::Told(0)),

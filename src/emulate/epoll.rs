@@ -79,9 +79,7 @@ impl EmulatedEpoll {
     fn admit(&self, member: &Member) -> io::Result<()> {
         match member.is_file() {
             Ok(true) => Err(error(errno::NOT_PERMITTED)),
-            Ok(false) if member.raw() == HostBackend::raw(&self.set) => {
-                Err(error(errno::INVALID))
-            }
+            Ok(false) if member.raw() == HostBackend::raw(&self.set) => Err(error(errno::INVALID)),
             Ok(false) => Ok(()),
             Err(error) => Err(of_source("epoll", member, error)),
         }
