@@ -1,7 +1,7 @@
-//! From a source's code to where its registration stands.
+//! From a source's code, [`RawSource::code`](crate::RawSource), to where its registration stands.
 
 /// Small codes, which descriptors and handles have, index an array; the others, of which
-/// there are few, are in order. See [`RawSource::code`](crate::RawSource).
+/// there are few, are in order.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     small: Vec<u32>,

@@ -225,8 +225,8 @@ impl RawSource {
         }
     }
 
-    /// A number below 2^61 that no other name has, small where there are many: see
-    /// [`Index`](crate::index::Index).
+    /// A number that no other name has, small where there are many: see
+    /// [`Index`](crate::index::Index). Bits 61 and 62 tell nothing.
     #[inline]
     pub(crate) fn code(self) -> u64 {
         cfg_if::cfg_if! {
@@ -298,6 +298,7 @@ pub(crate) enum Member {
 }
 
 impl Clone for Member {
+    #[allow(unreachable_code, reason = "where there is no host, nothing is held")]
     fn clone(&self) -> Member {
         match self {
             Member::Host(held) => Member::Host(held.clone()),

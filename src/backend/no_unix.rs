@@ -14,8 +14,10 @@ pub(crate) fn identity(_source: &Held) -> Option<Identity> {
 }
 
 /// There is none.
-#[cfg(not(windows))]
+#[cfg(target_os = "wasi")]
 pub(crate) type Count = std::convert::Infallible;
+#[cfg(not(any(target_os = "wasi", windows)))]
+pub(crate) type Count = u64;
 
 /// How many bytes there are to read: nothing tells.
 #[cfg(not(windows))]
