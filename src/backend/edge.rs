@@ -46,6 +46,7 @@ const WRITE: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags
 
 impl Edge {
     /// It is as a new one.
+    // Apart: it is much code for each place.
     #[inline(never)]
     pub(crate) fn arm(&mut self) {
         *self = Edge::default();

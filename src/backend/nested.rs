@@ -217,10 +217,7 @@ impl SourceList {
 
     /// As [`put`](SourceList::put), of what is there for certain.
     pub(crate) fn put_source(&mut self, slot: usize, source: Source<'_>, want: PollFlags) {
-        match source.held() {
-            Ok(held) => self.put_held(slot, &held, want),
-            Err(set) => set.hold().put_into(self, slot, want),
-        }
+        self.put(slot, &source.hold(), want);
     }
 
     fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {

@@ -307,8 +307,8 @@ impl State {
         // Too much for the buffer: begin after what was told last.
         let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
-        for again in 0..2 {
-            for (at, flags) in self.told().filter(|(at, _)| usize::from(*at < cursor) == again) {
+        for again in [false, true] {
+            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == again) {
                 // What was closed is no event.
                 if flags.contains(PollFlags::NVAL) {
                     changes = true;
@@ -744,7 +744,7 @@ impl Backend for Scan {
             if !out.is_empty() || (quiet && !narrow) {
                 // What is quiet may be so no longer.
                 this = Deadline::NOW;
-            } else if let (true, Some(again)) = (narrow, state.again()) {
+            } else if let Some(again) = state.again() {
                 this = deadline.or_at(Some(again), Instant::now());
             }
             if narrow {

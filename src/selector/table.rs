@@ -91,8 +91,9 @@ impl Table {
         let entry = slot.entry.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot() as u32);
-        if self.index.get(entry.source.raw().code()) == Some(key.slot() as u32) {
-            self.index.remove(entry.source.raw().code());
+        let code = entry.source.raw().code();
+        if self.index.get(code) == Some(key.slot() as u32) {
+            self.index.remove(code);
         }
         if entry.always {
             if let Some(at) = self.always.iter().position(|other| *other == key) {

@@ -187,8 +187,9 @@ impl State {
     fn remove(&mut self, key: Key) -> Option<Registered> {
         self.get(key)?;
         let entry = self.registered[key.slot()].take()?;
-        if self.index.get(entry.source.raw().code()) == Some(key.slot() as u32) {
-            self.index.remove(entry.source.raw().code());
+        let code = entry.source.raw().code();
+        if self.index.get(code) == Some(key.slot() as u32) {
+            self.index.remove(code);
         }
         Some(entry)
     }

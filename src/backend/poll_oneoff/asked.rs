@@ -69,7 +69,7 @@ impl Deref for Asked {
 
     #[inline]
     fn deref(&self) -> &[Subscription] {
-        // SAFETY: there are so many, and the clock.
+        // SAFETY: each that was pushed and not removed, and behind them is the clock.
         unsafe { std::slice::from_raw_parts(self.all.as_ptr(), self.sources) }
     }
 }

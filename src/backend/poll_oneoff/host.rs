@@ -216,6 +216,7 @@ pub(super) fn is_file(filetype: Filetype) -> bool {
 }
 
 /// Nanoseconds since some moment. A host without a clock stands still, at 0.
+// Apart: much code for each place that looks at it.
 #[inline(never)]
 pub(super) fn now() -> u64 {
     let mut time = 0u64;

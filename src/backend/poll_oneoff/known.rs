@@ -43,6 +43,7 @@ fn seen() -> u16 {
 }
 
 /// Whether all of these were seen.
+// Apart, as `learn` and `forget`: it is much code for each place that asks or learns.
 #[inline(never)]
 pub(super) fn all(bits: u16) -> bool {
     seen() & bits == bits
@@ -53,7 +54,6 @@ pub(super) fn any(bits: u16) -> bool {
     seen() & bits != 0
 }
 
-// Apart, as `forget`: it is much code for each place where something is learned.
 #[inline(never)]
 pub(super) fn learn(bits: u16) {
     SEEN.fetch_or(bits, Ordering::Relaxed);

@@ -504,6 +504,7 @@ impl OneoffList {
     }
 
     /// Asks for what is in `scratch`.
+    // Apart, as the clock.
     #[inline(never)]
     fn ask_some(&mut self, time: u64) -> Result<(), Errno> {
         self.events.ask(self.scratch.in_time(time))
