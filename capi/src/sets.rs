@@ -152,7 +152,7 @@ fn forget_the_closed() {
     let known = read(|numbers| numbers.clone());
     for (number, set) in known {
         if !set.is(&Number::new(number)) {
-            drop(remove(number));
+            drop(take_out(number, set));
         }
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn find(number: c_int) -> Option<Arc<Set>> {
         if set.is(&asked) {
             return Some(set);
         }
-        drop(remove(number));
+        drop(take_out(number, set));
     }
     // A duplicate that we have not met.
     let all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
@@ -195,6 +195,12 @@ pub(crate) fn remove(number: c_int) -> Option<Arc<Set>> {
         return None;
     }
     let set = read(|numbers| numbers.get(&number).cloned())?;
+    take_out(number, set)
+}
+
+/// Takes a number out, if it still stands for this set: another thread may have got the
+/// number for a set of its own meanwhile.
+fn take_out(number: c_int, set: Arc<Set>) -> Option<Arc<Set>> {
     let is_last = read(|numbers| {
         !numbers.iter().any(|(other, of)| *other != number && Arc::ptr_eq(of, &set))
     });
@@ -205,7 +211,10 @@ pub(crate) fn remove(number: c_int) -> Option<Arc<Set>> {
             write(|numbers| numbers.insert(other, Arc::clone(&set)));
         }
     }
-    write(|numbers| numbers.remove(&number))
+    write(|numbers| {
+        let still = numbers.get(&number).is_some_and(|there| Arc::ptr_eq(there, &set));
+        if still { numbers.remove(&number) } else { None }
+    })
 }
 
 /// Every set there is.
