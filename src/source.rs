@@ -241,7 +241,7 @@ impl RawSource {
             } else if #[cfg(windows)] {
                 // Handles are multiples of four.
                 match self {
-                    RawSource::Socket(_) if self.number() % 4 == 0 => self.number() >> 2,
+                    RawSource::Socket(_) if self.number().is_multiple_of(4) => self.number() >> 2,
                     RawSource::Socket(_) => 1 << 59 | (self.number() & u64::from(u32::MAX)),
                     RawSource::Set(id) => 1 << 60 | id,
                 }
