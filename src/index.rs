@@ -1,7 +1,7 @@
 //! From a source's code, [`RawSource::code`](crate::RawSource), to where its registration stands.
 
 /// Small codes, which descriptors and handles have, index an array; the others, of which
-/// there are few, are in order.
+/// there are few, are searched.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     small: Vec<u32>,
@@ -9,53 +9,46 @@ pub(crate) struct Index {
 }
 
 const NOWHERE: u32 = u32::MAX;
-const SMALL: u64 = 1 << 20;
+/// Descriptors are the lowest numbers that are free: the array is as long as there are many.
+const SMALL: u64 = 1 << 22;
 
 impl Index {
-    /// Where it is among the large ones, or would be.
-    fn large(&self, code: u64) -> Result<usize, usize> {
-        self.large.binary_search_by_key(&code, |(code, _)| *code)
+    /// Where it is noted, used or not.
+    fn place(&mut self, code: u64) -> Option<&mut u32> {
+        if code < SMALL {
+            return self.small.get_mut(code as usize);
+        }
+        self.large.iter_mut().find(|(other, _)| *other == code).map(|(_, at)| at)
     }
 
     pub(crate) fn get(&self, code: u64) -> Option<u32> {
-        if code < SMALL {
-            return self.small.get(code as usize).copied().filter(|&at| at != NOWHERE);
-        }
-        self.large(code).ok().map(|place| self.large[place].1)
+        let place = if code < SMALL {
+            self.small.get(code as usize)
+        } else {
+            self.large.iter().find(|(other, _)| *other == code).map(|(_, at)| at)
+        };
+        place.copied().filter(|&at| at != NOWHERE)
     }
 
     pub(crate) fn insert(&mut self, code: u64, at: u32) {
-        if code < SMALL {
-            while self.small.len() <= code as usize {
+        if let Some(place) = self.place(code) {
+            *place = at;
+        } else if code < SMALL {
+            while self.small.len() < code as usize {
                 self.small.push(NOWHERE);
             }
-            self.small[code as usize] = at;
-            return;
-        }
-        match self.large(code) {
-            Ok(place) => self.large[place].1 = at,
-            Err(place) => {
-                // (`insert` and `remove` are half a kilobyte of code.)
-                let mut moved = (code, at);
-                for after in self.large.iter_mut().skip(place) {
-                    std::mem::swap(after, &mut moved);
-                }
-                self.large.push(moved);
-            }
+            self.small.push(at);
+        } else if let Some(unused) = self.large.iter_mut().find(|(_, at)| *at == NOWHERE) {
+            *unused = (code, at);
+        } else {
+            self.large.push((code, at));
         }
     }
 
-    pub(crate) fn remove(&mut self, code: u64) -> Option<u32> {
-        if code < SMALL {
-            let at = std::mem::replace(self.small.get_mut(code as usize)?, NOWHERE);
-            return (at != NOWHERE).then_some(at);
+    pub(crate) fn remove(&mut self, code: u64) {
+        if let Some(place) = self.place(code) {
+            *place = NOWHERE;
         }
-        let place = self.large(code).ok()?;
-        let mut moved = self.large.pop()?;
-        for before in self.large.iter_mut().skip(place).rev() {
-            std::mem::swap(before, &mut moved);
-        }
-        Some(moved.1)
     }
 }
 
@@ -78,7 +71,10 @@ mod tests {
             for step in 0..20_000 {
                 let code = below(names) + if below(2) == 0 { 0 } else { SMALL };
                 match below(3) {
-                    0 => assert_eq!(index.remove(code), map.remove(&code)),
+                    0 => {
+                        index.remove(code);
+                        map.remove(&code);
+                    }
                     1 => {
                         index.insert(code, step);
                         map.insert(code, step);

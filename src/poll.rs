@@ -127,9 +127,10 @@ impl Poll {
     /// # Errors
     /// `NotFound` if it is not registered.
     pub fn unregister_raw(&mut self, source: RawSource) -> io::Result<()> {
-        let slot = self.index.remove(source.code());
-        let slot = slot.ok_or_else(|| not_registered("unregister", source))? as usize;
-        self.list.vacate(slot);
+        let slot = self.index.get(source.code());
+        let slot = slot.ok_or_else(|| not_registered("unregister", source))?;
+        self.index.remove(source.code());
+        self.list.vacate(slot as usize);
         self.vacant += 1;
         // An eighth of it vacant: worth moving the rest.
         if self.vacant * 8 > self.list.len() {

@@ -382,8 +382,8 @@ impl Selection {
         // Slots are in the order in which their sources come first.
         let slots = slot_of.iter().max().map_or(0, |last| *last as usize + 1);
         list.truncate(slots);
-        while sources.len() > slots {
-            sources.pop().and_then(|known| index.remove(known.source.code()));
+        for known in sources.drain(slots..) {
+            index.remove(known.source.code());
         }
         for known in sources.iter_mut() {
             known.want = PollFlags::empty();

@@ -622,6 +622,7 @@ fn nest(outer: u64, inner: u64) -> bool {
         };
         edges.iter().filter_map(next).map(|id| way(edges, id, up, steps + 1)).max().unwrap_or(steps)
     }
+    *FORGET.lock() = Some(forget_nested);
     let mut edges = NESTING.lock();
     // With it in place a loop is a way without end.
     edges.push((outer, inner));
@@ -642,6 +643,16 @@ fn part(outer: u64, inner: u64) {
 
 /// Takes note that a set is gone.
 pub(crate) fn forget(id: u64) {
+    let known = *FORGET.lock();
+    if let Some(forget) = known {
+        forget(id);
+    }
+}
+
+/// Known where a set was put into another: other programs do not have its code.
+static FORGET: Lock<Option<fn(u64)>> = Lock::new(None);
+
+fn forget_nested(id: u64) {
     let mut edges = NESTING.lock();
     while let Some(at) = edges.iter().position(|&(outer, inner)| outer == id || inner == id) {
         edges.swap_remove(at);

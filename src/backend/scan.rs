@@ -269,8 +269,8 @@ impl State {
             slot.quiet = slot.listed && !slot.edge.quiet().is_empty();
             if slot.quiet {
                 next += 1;
-            } else {
-                quiet.swap_remove(next);
+            } else if let (Some(last), Some(place)) = (quiet.pop(), quiet.get_mut(next)) {
+                *place = last;
             }
         }
     }

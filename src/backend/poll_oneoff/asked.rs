@@ -40,7 +40,9 @@ impl Asked {
     pub(super) fn swap_remove(&mut self, place: usize) {
         self.sources -= 1;
         self.all[place] = self.all[self.sources];
-        self.all.swap_remove(self.sources);
+        // The clock.
+        self.all[self.sources] = self.all[self.sources + 1];
+        self.all.truncate(self.sources + 1);
     }
 
     pub(super) fn clear(&mut self) {
