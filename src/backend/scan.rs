@@ -46,7 +46,7 @@ struct State {
     /// How many other sets are in the list.
     sets: usize,
     /// To be told by the next wait: what a look found closed, and [`Key::WAKE`].
-    owed: Vec<Key>,
+    owed: Vec<(Key, PollFlags)>,
     /// The list is with a thread that waits.
     busy: bool,
     /// That thread was told to come back.
@@ -194,9 +194,8 @@ impl State {
 
     /// Moves what is owed to `out`. What was closed is no event and takes nobody's place.
     fn pay(&mut self, out: &mut Vec<(Key, PollFlags)>) {
-        while let Some(key) = self.owed.pop() {
-            let closed = if key == Key::WAKE { PollFlags::empty() } else { PollFlags::NVAL };
-            out.push((key, closed));
+        while let Some(owed) = self.owed.pop() {
+            out.push(owed);
         }
     }
 
@@ -587,7 +586,7 @@ impl Scan {
         for at in closed {
             let key = state.heads[at].key(at);
             state.vacate(at);
-            state.owed.push(key);
+            state.owed.push((key, PollFlags::NVAL));
         }
         let due = state.pending_at.is_some_and(|at| at <= Instant::now());
         found += usize::from(state.pending || due);
@@ -759,8 +758,8 @@ impl Backend for Scan {
                 Ok(ready) => ready,
                 Err(error) => {
                     // To be told by the next one.
-                    while let Some((key, _)) = out.pop() {
-                        state.owed.push(key);
+                    while let Some(owed) = out.pop() {
+                        state.owed.push(owed);
                     }
                     self.go_on(state);
                     return Err(error);
@@ -849,8 +848,9 @@ impl Backend for Scan {
 
     fn wake(&self) -> io::Result<()> {
         let mut state = self.lock();
-        if !state.owed.contains(&Key::WAKE) {
-            state.owed.push(Key::WAKE);
+        let wake = (Key::WAKE, PollFlags::empty());
+        if !state.owed.contains(&wake) {
+            state.owed.push(wake);
         }
         if state.busy { self.kick(&mut state) } else { Ok(()) }
     }
