@@ -87,20 +87,21 @@ impl EmulatedEpoll {
 
     /// Where a source is registered. A registration under its number that is not
     /// its own ends.
-    fn find(&self, table: &mut Table, member: &Member) -> Option<Key> {
-        let key = table.find(member.raw())?;
-        let entry = table.entry(key)?;
+    fn find(&self, table: &mut Table, member: &Member) -> Option<usize> {
+        let slot = table.find(member.raw())?;
+        let entry = table.entries[slot].as_ref()?;
         if entry.identity == member.identity() {
-            return Some(key);
+            return Some(slot);
         }
-        self.end(table, key);
+        self.end(table, slot);
         None
     }
 
     /// Whether it was there: a host that has sets of its own has forgotten a source
     /// that was closed.
-    fn end(&self, table: &mut Table, key: Key) -> bool {
-        table.remove(key).is_some_and(|entry| self.set.delete(key, &entry.source).is_ok())
+    fn end(&self, table: &mut Table, slot: usize) -> bool {
+        let key = table.key(slot);
+        table.remove(slot).is_some_and(|entry| self.set.delete(key, &entry.source).is_ok())
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
@@ -116,26 +117,19 @@ impl EmulatedEpoll {
         if old.is_some() && !HostBackend::CAPS.identity {
             return Err(error(errno::EXISTS));
         }
-        let key = table.reserve();
-        match self.set.add(key, &member, wants(flags), mode(flags)) {
-            Ok(Added::Watched) => {
-                // The host knew that it was closed.
-                if let Some(old) = old {
-                    table.remove(old);
-                }
-                let identity = member.identity();
-                table.insert(key, Entry { source: member, identity }, flags, data);
-                Ok(())
-            }
-            Ok(Added::AlwaysReady) => {
-                table.release(key);
-                Err(error(errno::NOT_PERMITTED))
-            }
-            Err(error) => {
-                table.release(key);
-                Err(error)
-            }
+        let slot = table.reserve();
+        let added = self.set.add(table.key(slot), &member, wants(flags), mode(flags));
+        if !matches!(added, Ok(Added::Watched)) {
+            table.release(slot);
+            return added.and(Err(error(errno::NOT_PERMITTED)));
         }
+        // The host knew that it was closed.
+        if let Some(old) = old {
+            table.remove(old);
+        }
+        let identity = member.identity();
+        table.insert(slot, Entry { source: member, identity }, flags, data);
+        Ok(())
     }
 
     pub(crate) fn modify(
@@ -150,20 +144,19 @@ impl EmulatedEpoll {
             return Err(error(errno::INVALID));
         }
         let mut table = self.table();
-        let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
-        let Some(head) = table.head(key) else { return Err(error(errno::NOT_FOUND)) };
-        if head.flags.contains(EpollFlags::EXCLUSIVE) {
+        let slot = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
+        if table.heads[slot].flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
-        match self.set.modify(key, &member, wants(flags), mode(flags)) {
+        match self.set.modify(table.key(slot), &member, wants(flags), mode(flags)) {
             // The host has forgotten it: it was closed.
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
-                table.remove(key);
+                table.remove(slot);
                 return Err(error(errno::NOT_FOUND));
             }
             modified => modified?,
         }
-        (head.flags, head.data, head.told) = (flags, data, Told::default());
+        table.set(slot, flags, data);
         Ok(())
     }
 
@@ -171,21 +164,24 @@ impl EmulatedEpoll {
         let member = source.hold();
         self.admit(&member)?;
         let mut table = self.table();
-        let key = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
-        if self.end(&mut table, key) { Ok(()) } else { Err(error(errno::NOT_FOUND)) }
+        let slot = self.find(&mut table, &member);
+        let ended = slot.is_some_and(|slot| self.end(&mut table, slot));
+        if ended { Ok(()) } else { Err(error(errno::NOT_FOUND)) }
     }
 
     /// The program met `WouldBlock`.
     pub(crate) fn rearm(&self, source: Source<'_>) -> io::Result<()> {
-        let key = self.table().find(source.raw());
+        let table = self.table();
+        let key = table.find(source.raw()).map(|slot| table.key(slot));
+        drop(table);
         key.map_or(Ok(()), |key| self.set.rearm(key))
     }
 
     /// The program closed a source.
     pub(crate) fn closed(&self, source: RawSource) {
         let mut table = self.table();
-        if let Some(key) = table.find(source) {
-            self.end(&mut table, key);
+        if let Some(slot) = table.find(source) {
+            self.end(&mut table, slot);
         }
     }
 
@@ -204,7 +200,7 @@ impl EmulatedEpoll {
         if HostBackend::PLAIN {
             let to = Taking { table: self.table(), room };
             return match self.set.wait_plainly(most, until, to) {
-                0 => self.wait_with_buffer(events, *until, AtOnce::Failed),
+                0 => self.wait_with_buffer(events, *until),
                 told => Ok(told),
             };
         }
@@ -216,13 +212,13 @@ impl EmulatedEpoll {
         })?;
         match waited {
             AtOnce::Told(told) if told > 0 => Ok(told),
-            other => self.wait_with_buffer(events, *until, other),
+            other => self.wait_again(events, *until, other),
         }
     }
 
     /// `before`: what has been tried.
     #[cold]
-    fn wait_with_buffer(
+    fn wait_again(
         &self,
         events: &mut [EpollEvent],
         mut until: Until<'_>,
@@ -234,11 +230,20 @@ impl EmulatedEpoll {
             self.table().next_round();
             return Ok(0);
         }
+        self.wait_with_buffer(events, until)
+    }
+
+    #[cold]
+    fn wait_with_buffer(
+        &self,
+        events: &mut [EpollEvent],
+        mut until: Until<'_>,
+    ) -> io::Result<usize> {
         let mut found = self.buffers.take();
         let waited = loop {
-            match self.wait_into(&mut found, events, until) {
-                Ok(0) if !until.deadline.passed() => {}
-                waited => break waited,
+            let waited = self.wait_into(&mut found, events, &until);
+            if !matches!(waited, Ok(0)) || until.deadline.passed() {
+                break waited;
             }
         };
         self.buffers.give(found);
@@ -249,9 +254,9 @@ impl EmulatedEpoll {
         &self,
         found: &mut Buffer,
         events: &mut [EpollEvent],
-        until: Until<'_>,
+        until: &Until<'_>,
     ) -> io::Result<usize> {
-        self.set.wait_with_buffer(found, events.len(), &until)?;
+        self.set.wait_with_buffer(found, events.len(), until)?;
         let mut taken = 0;
         let passed_over = self.take(found, events, &mut taken, &[]);
         if THREADS && passed_over && taken < events.len() {
@@ -296,26 +301,27 @@ impl EmulatedEpoll {
         table.next_round();
         let mut passed_over = false;
         for (key, flags) in HostBackend::events(found) {
-            if before.contains(&key) {
+            if THREADS && before.contains(&key) {
                 continue;
             }
             let Table { heads, entries, round, .. } = &mut *table;
-            let head = heads.get_mut(key.slot());
+            let slot = key.slot();
+            let head = heads.get_mut(slot);
             let Some(head) = head.filter(|head| head.generation == key.generation()) else {
                 // Late news.
                 passed_over = true;
                 continue;
             };
             if flags.contains(PollFlags::NVAL) {
-                self.end(&mut table, key);
+                self.end(&mut table, slot);
                 continue;
             }
             let Some(event) = events.get_mut(*taken) else { break };
-            match head.tell(entries, key.slot(), *round, flags, event) {
+            match head.tell(entries, slot, *round, flags, event) {
                 News::Event => *taken += 1,
                 News::Nothing => passed_over = true,
                 News::Ended => {
-                    self.end(&mut table, key);
+                    self.end(&mut table, slot);
                     passed_over = true;
                 }
             }
@@ -378,6 +384,12 @@ struct Head {
     generation: u32,
     flags: EpollFlags,
     data: u64,
+    looks: [Looks; TELLS_IDENTITY as usize],
+}
+
+/// When to look whether a source is still itself, where that can be told.
+#[derive(Clone, Copy, Default)]
+struct Looks {
     told: Told,
     /// In which round that began, and in which one to look next.
     first: u32,
@@ -415,15 +427,14 @@ impl Head {
     /// Whether it is time to look at the source, where the host does not tell.
     #[inline]
     fn is_to_be_looked_at(&mut self, round: u32, flags: EpollFlags) -> bool {
-        if HostBackend::CAPS.identity || !TELLS_IDENTITY {
-            return false;
-        }
-        let before = std::mem::replace(&mut self.told, Told { round, flags });
+        let looks = self.looks.first_mut().filter(|_| !HostBackend::CAPS.identity);
+        let Some(looks) = looks else { return false };
+        let before = std::mem::replace(&mut looks.told, Told { round, flags });
         let alike = before == Told { round: round.wrapping_sub(1), flags };
-        if alike && self.look != round {
+        if alike && looks.look != round {
             return false;
         }
-        self.look_next(round, alike);
+        looks.next(round, alike);
         true
     }
 
@@ -441,7 +452,9 @@ impl Head {
         let flags = flags.to_epoll() & (self.flags | UNASKED);
         if self.is_to_be_looked_at(round, flags) && is_another(entries, slot) {
             // Whoever wants to be sure looks again.
-            self.look = round.wrapping_add(1);
+            if let Some(looks) = self.looks.first_mut() {
+                looks.look = round.wrapping_add(1);
+            }
             return News::Ended;
         }
         if flags.is_empty() {
@@ -450,9 +463,11 @@ impl Head {
         *event = EpollEvent::new(flags, self.data);
         News::Event
     }
+}
 
+impl Looks {
     #[cold]
-    fn look_next(&mut self, round: u32, alike: bool) {
+    fn next(&mut self, round: u32, alike: bool) {
         if !alike {
             self.first = round;
         }
@@ -477,51 +492,45 @@ impl Table {
         }
     }
 
-    fn key(&self, slot: u32) -> Key {
-        Key::new(slot, self.heads[slot as usize].generation)
+    fn key(&self, slot: usize) -> Key {
+        Key::new(slot as u32, self.heads[slot].generation)
     }
 
-    fn find(&self, source: RawSource) -> Option<Key> {
-        self.index.get(source.code()).map(|slot| self.key(slot))
+    fn find(&self, source: RawSource) -> Option<usize> {
+        self.index.get(source.code()).map(|slot| slot as usize)
     }
 
-    /// A key for a new registration: to be inserted or released.
-    fn reserve(&mut self) -> Key {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.heads.push(Head::default());
-            self.entries.push(None);
-            self.heads.len() as u32 - 1
-        });
-        self.key(slot)
+    /// A slot for a new registration: to be inserted or released.
+    fn reserve(&mut self) -> usize {
+        if let Some(slot) = self.free.pop() {
+            return slot as usize;
+        }
+        self.heads.push(Head::default());
+        self.entries.push(None);
+        self.heads.len() - 1
     }
 
-    fn release(&mut self, key: Key) {
-        self.free.push(key.slot() as u32);
+    fn release(&mut self, slot: usize) {
+        self.free.push(slot as u32);
     }
 
-    fn insert(&mut self, key: Key, entry: Entry, flags: EpollFlags, data: u64) {
-        self.index.insert(entry.source.raw().code(), key.slot() as u32);
-        self.heads[key.slot()] =
-            Head { generation: key.generation(), flags, data, ..Head::default() };
-        self.entries[key.slot()] = Some(entry);
+    fn insert(&mut self, slot: usize, entry: Entry, flags: EpollFlags, data: u64) {
+        self.index.insert(entry.source.raw().code(), slot as u32);
+        self.entries[slot] = Some(entry);
+        self.set(slot, flags, data);
     }
 
-    fn head(&mut self, key: Key) -> Option<&mut Head> {
-        self.heads.get_mut(key.slot()).filter(|head| head.generation == key.generation())
+    fn set(&mut self, slot: usize, flags: EpollFlags, data: u64) {
+        let head = &mut self.heads[slot];
+        *head = Head { generation: head.generation, flags, data, ..Head::default() };
     }
 
-    fn entry(&self, key: Key) -> Option<&Entry> {
-        let head = self.heads.get(key.slot())?;
-        if head.generation == key.generation() { self.entries[key.slot()].as_ref() } else { None }
-    }
-
-    fn remove(&mut self, key: Key) -> Option<Entry> {
-        self.entry(key)?;
-        let entry = self.entries[key.slot()].take()?;
-        let head = &mut self.heads[key.slot()];
+    fn remove(&mut self, slot: usize) -> Option<Entry> {
+        let entry = self.entries[slot].take()?;
+        let head = &mut self.heads[slot];
         head.generation = head.generation.wrapping_add(1);
-        self.free.push(key.slot() as u32);
         self.index.remove(entry.source.raw().code());
+        self.release(slot);
         Some(entry)
     }
 }
