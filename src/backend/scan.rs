@@ -112,7 +112,7 @@ struct Put {
 
 enum Change {
     Put(Put),
-    Vacate { key: Key },
+    End { key: Key },
     Rearm { key: Key },
 }
 
@@ -147,22 +147,28 @@ impl Slot {
 }
 
 impl State {
+    /// (In WebAssembly everybody who changes something knows what.)
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn apply(&mut self, change: Change) {
         match change {
             Change::Put(put) => self.put(put),
-            Change::Vacate { key } => {
-                if self.is_live(key) {
-                    self.vacate(key.slot());
-                    self.set_head(key.slot(), Head { mode: Mode::Level, ..self.heads[key.slot()] });
-                    // A source that is owned is let go of.
-                    self.slots[key.slot()].source = nothing();
-                }
-            }
-            Change::Rearm { key } => {
-                if self.is_live(key) {
-                    self.slots[key.slot()].edge.arm();
-                }
-            }
+            Change::End { key } => self.end(key),
+            Change::Rearm { key } => self.rearm(key),
+        }
+    }
+
+    fn end(&mut self, key: Key) {
+        if self.is_live(key) {
+            self.vacate(key.slot());
+            self.set_head(key.slot(), Head { mode: Mode::Level, ..self.heads[key.slot()] });
+            // A source that is owned is let go of.
+            self.slots[key.slot()].source = nothing();
+        }
+    }
+
+    fn rearm(&mut self, key: Key) {
+        if self.is_live(key) {
+            self.slots[key.slot()].edge.arm();
         }
     }
 
@@ -306,8 +312,9 @@ impl State {
         // Too much for the buffer: begin after what was told last.
         let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
-        for again in [false, true] {
-            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == again) {
+        let mut next = self.cursor;
+        for turn in 0..2 {
+            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == (turn > 0)) {
                 // What was closed is no event.
                 if flags.contains(PollFlags::NVAL) {
                     changes = true;
@@ -319,14 +326,13 @@ impl State {
                 let head = self.heads[at];
                 changes |= head.mode != Mode::Level;
                 out.push((head.key(at), flags));
+                next = at + 1;
             }
             if cursor == 0 || room == 0 {
                 break;
             }
         }
-        if let Some((last, _)) = out[begin..].last() {
-            self.cursor = last.slot() + 1;
-        }
+        self.cursor = next;
         if !changes {
             return;
         }
@@ -439,6 +445,7 @@ impl Scan {
         Ok(())
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.lock();
         if THREADS && state.busy {
@@ -690,7 +697,7 @@ impl Backend for Scan {
     }
 
     fn delete(&self, key: Key, source: &Member) -> io::Result<()> {
-        let change = Change::Vacate { key };
+        let change = Change::End { key };
         let Member::Set(set) = source else { return self.change(change) };
         // Another thread may have the list and look into the set. Not before it is out
         // of the list may the set hold this one: they would wait for each other.
