@@ -313,8 +313,8 @@ impl State {
         let cursor = if ready > room { self.cursor } else { 0 };
         let mut changes = false;
         let mut next = self.cursor;
-        for turn in 0..2 {
-            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == (turn > 0)) {
+        for round in 0..2 {
+            for (at, flags) in self.told().filter(|(at, _)| (*at < cursor) == (round > 0)) {
                 // What was closed is no event.
                 if flags.contains(PollFlags::NVAL) {
                     changes = true;
@@ -337,7 +337,9 @@ impl State {
             return;
         }
         let mut now = None;
-        for &(key, flags) in &out[begin..] {
+        let mut place = begin;
+        while let Some(&(key, flags)) = out.get(place) {
+            place += 1;
             let at = key.slot();
             let slot = &mut self.slots[at];
             let mode = self.heads[at].mode;
@@ -494,7 +496,8 @@ impl Scan {
 
     /// One wait of the host. The lock is not held meanwhile, if another thread might
     /// miss it. And whether another thread wanted something meanwhile.
-    #[inline]
+    #[cfg_attr(target_family = "wasm", inline(always))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     fn wait_host<'a>(
         &'a self,
         mut state: Guard<'a, State>,

@@ -241,32 +241,24 @@ impl EmulatedEpoll {
     ) -> io::Result<usize> {
         let mut found = self.buffers.take();
         let waited = loop {
-            let waited = self.wait_into(&mut found, events, &until);
-            if !matches!(waited, Ok(0)) || until.deadline.passed() {
-                break waited;
+            let mut waited = self.set.wait_with_buffer(&mut found, events.len(), &until);
+            let mut taken = 0;
+            if waited.is_ok() {
+                let passed_over = self.take(&found, events, &mut taken, &[]);
+                if THREADS && passed_over && taken < events.len() {
+                    // It took the place of something else.
+                    waited = self.fill_up(&mut found, events, &mut taken);
+                }
+            }
+            if taken > 0 {
+                break Ok(taken);
+            }
+            if waited.is_err() || until.deadline.passed() {
+                break waited.map(|()| 0);
             }
         };
         self.buffers.give(found);
         waited
-    }
-
-    fn wait_into(
-        &self,
-        found: &mut Buffer,
-        events: &mut [EpollEvent],
-        until: &Until<'_>,
-    ) -> io::Result<usize> {
-        self.set.wait_with_buffer(found, events.len(), until)?;
-        let mut taken = 0;
-        let passed_over = self.take(found, events, &mut taken, &[]);
-        if THREADS && passed_over && taken < events.len() {
-            // It took the place of something else.
-            match self.fill_up(found, events, &mut taken) {
-                Err(error) if taken == 0 => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(taken)
     }
 
     /// Looks for more.
