@@ -33,12 +33,13 @@ struct Half {
     /// How much there was to read then.
     count: Option<Count>,
     /// When to tell it again, and how many milliseconds that was put off.
-    again: Option<(Instant, u32)>,
+    again: Option<Instant>,
+    put_off: u32,
 }
 
 impl Default for Half {
     fn default() -> Half {
-        Half { told: PollFlags::empty(), count: None, again: None }
+        Half { told: PollFlags::empty(), count: None, again: None, put_off: 0 }
     }
 }
 
@@ -59,7 +60,7 @@ impl Edge {
 
     /// When it is told again, if nothing arms it before.
     pub(crate) fn again(&self) -> Option<Instant> {
-        earlier(self.read.again.map(|(at, _)| at), self.write.again.map(|(at, _)| at))
+        earlier(self.read.again, self.write.again)
     }
 
     /// Takes notice of what the source is ready for now, of all that is wanted.
@@ -101,7 +102,7 @@ impl Half {
         if self.told != ready {
             return true;
         }
-        let Some((at, _)) = self.again else { return !ready.is_empty() };
+        let Some(at) = self.again else { return !ready.is_empty() };
         if at <= now {
             return true;
         }
@@ -115,19 +116,18 @@ impl Half {
     fn tell(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<Count>, now: Instant) {
         let same = self.told == ready;
         self.told = ready;
-        let put_off = match self.again {
-            _ if ready.is_empty() => {
-                self.again = None;
-                return;
-            }
+        if ready.is_empty() {
+            self.again = None;
+            return;
+        }
+        self.put_off = match self.again {
             // Told beside the other direction, before its time.
-            Some((at, _)) if same && at > now => return,
-            Some((_, before)) if same => (before * 2).min(LAST),
+            Some(at) if same && at > now => return,
+            Some(_) if same => (self.put_off * 2).min(LAST),
             _ => FIRST,
         };
         self.count = if ready.intersects(PollFlags::READABLE) { count() } else { None };
-        let at = now.checked_add(Duration::from_millis(put_off.into()));
-        self.again = at.map(|at| (at, put_off));
+        self.again = now.checked_add(Duration::from_millis(self.put_off.into()));
     }
 }
 
