@@ -21,13 +21,18 @@ impl Index {
         self.large.iter_mut().find(|(other, _)| *other == code).map(|(_, at)| at)
     }
 
-    pub(crate) fn get(&self, code: u64) -> Option<u32> {
+    fn find(&self, code: u64) -> Option<&u32> {
         let place = if code < SMALL {
             self.small.get(code as usize)
         } else {
             self.large.iter().find(|(other, _)| *other == code).map(|(_, at)| at)
         };
-        place.copied().filter(|&at| at != NOWHERE)
+        place.filter(|&&at| at != NOWHERE)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, code: u64) -> Option<u32> {
+        self.find(code).copied()
     }
 
     pub(crate) fn insert(&mut self, code: u64, at: u32) {

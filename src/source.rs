@@ -136,6 +136,7 @@ impl<'a> Source<'a> {
     }
 
     /// What a registration keeps.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn hold(self) -> Member {
         match self.held() {
             Ok(held) => Member::Host(held),
@@ -313,6 +314,12 @@ impl Member {
             Member::Host(held) => held.raw(),
             Member::Set(set) => RawSource::Set(set.id()),
         }
+    }
+
+    /// See [`RawSource::code`].
+    #[inline(never)]
+    pub(crate) fn code(&self) -> u64 {
+        self.raw().code()
     }
 
     /// Whether it is a set itself, and not the kernel's.

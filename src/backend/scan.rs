@@ -200,9 +200,7 @@ impl State {
 
     /// Moves what is owed to `out`. What was closed is no event and takes nobody's place.
     fn pay(&mut self, out: &mut Vec<(Key, PollFlags)>) {
-        while let Some(owed) = self.owed.pop() {
-            out.push(owed);
-        }
+        out.append(&mut self.owed);
     }
 
     fn tell_observers(&self) -> io::Result<()> {
@@ -768,9 +766,7 @@ impl Backend for Scan {
                 Ok(ready) => ready,
                 Err(error) => {
                     // To be told by the next one.
-                    while let Some(owed) = out.pop() {
-                        state.owed.push(owed);
-                    }
+                    std::mem::swap(out, &mut state.owed);
                     self.go_on(state);
                     return Err(error);
                 }

@@ -79,7 +79,9 @@ impl EmulatedEpoll {
     fn admit(&self, member: &Member) -> io::Result<()> {
         match member.is_file() {
             Ok(true) => Err(error(errno::NOT_PERMITTED)),
-            Ok(false) if member.raw() == HostBackend::raw(&self.set) => Err(error(errno::INVALID)),
+            Ok(false) if member.code() == HostBackend::raw(&self.set).code() => {
+                Err(error(errno::INVALID))
+            }
             Ok(false) => Ok(()),
             Err(error) => Err(of_source("epoll", member, error)),
         }
@@ -88,7 +90,7 @@ impl EmulatedEpoll {
     /// Where a source is registered. A registration under its number that is not
     /// its own ends.
     fn find(&self, table: &mut Table, member: &Member) -> Option<usize> {
-        let slot = table.find(member.raw())?;
+        let slot = table.find(member.code())?;
         let entry = table.entries[slot].as_ref()?;
         if entry.identity == member.identity() {
             return Some(slot);
@@ -101,7 +103,10 @@ impl EmulatedEpoll {
     /// that was closed.
     fn end(&self, table: &mut Table, slot: usize) -> bool {
         let key = table.key(slot);
-        table.remove(slot).is_some_and(|entry| self.set.delete(key, &entry.source).is_ok())
+        let Some(entry) = &table.entries[slot] else { return false };
+        let known = self.set.delete(key, &entry.source).is_ok();
+        table.remove(slot);
+        known
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
@@ -172,7 +177,7 @@ impl EmulatedEpoll {
     /// The program met `WouldBlock`.
     pub(crate) fn rearm(&self, source: Source<'_>) -> io::Result<()> {
         let table = self.table();
-        let key = table.find(source.raw()).map(|slot| table.key(slot));
+        let key = table.find(source.raw().code()).map(|slot| table.key(slot));
         drop(table);
         key.map_or(Ok(()), |key| self.set.rearm(key))
     }
@@ -180,7 +185,7 @@ impl EmulatedEpoll {
     /// The program closed a source.
     pub(crate) fn closed(&self, source: RawSource) {
         let mut table = self.table();
-        if let Some(slot) = table.find(source) {
+        if let Some(slot) = table.find(source.code()) {
             self.end(&mut table, slot);
         }
     }
@@ -488,8 +493,8 @@ impl Table {
         Key::new(slot as u32, self.heads[slot].generation)
     }
 
-    fn find(&self, source: RawSource) -> Option<usize> {
-        self.index.get(source.code()).map(|slot| slot as usize)
+    fn find(&self, code: u64) -> Option<usize> {
+        self.index.get(code).map(|slot| slot as usize)
     }
 
     /// A slot for a new registration: to be inserted or released.
@@ -507,7 +512,7 @@ impl Table {
     }
 
     fn insert(&mut self, slot: usize, entry: Entry, flags: EpollFlags, data: u64) {
-        self.index.insert(entry.source.raw().code(), slot as u32);
+        self.index.insert(entry.source.code(), slot as u32);
         self.entries[slot] = Some(entry);
         self.set(slot, flags, data);
     }
@@ -517,12 +522,12 @@ impl Table {
         *head = Head { generation: head.generation, flags, data, ..Head::default() };
     }
 
-    fn remove(&mut self, slot: usize) -> Option<Entry> {
-        let entry = self.entries[slot].take()?;
-        let head = &mut self.heads[slot];
-        head.generation = head.generation.wrapping_add(1);
-        self.index.remove(entry.source.raw().code());
-        self.release(slot);
-        Some(entry)
+    fn remove(&mut self, slot: usize) {
+        if let Some(entry) = self.entries[slot].take() {
+            let head = &mut self.heads[slot];
+            head.generation = head.generation.wrapping_add(1);
+            self.index.remove(entry.source.code());
+            self.release(slot);
+        }
     }
 }
