@@ -168,17 +168,16 @@ impl List for OneoffList {
         let Held::Fd(fd) = *source;
         if slot < self.slots.len() {
             self.vacate(slot);
+        } else {
+            self.slots.push(Slot::VACANT);
         }
         let at = match self.index.get(source.raw().code()) {
             Some(at) => at,
             None => self.new_descriptor(fd),
         };
         let first = std::mem::replace(&mut self.descriptor(at).first, slot as u32);
-        let one = Slot { descriptor: at, next: first, want: want & EITHER, ..Slot::VACANT };
-        match self.slots.get_mut(slot) {
-            Some(place) => *place = one,
-            None => self.slots.push(one),
-        }
+        self.slots[slot] =
+            Slot { descriptor: at, next: first, want: want & EITHER, ..Slot::VACANT };
         self.set_looked(at, true);
         self.update(at);
     }
@@ -331,16 +330,13 @@ impl OneoffList {
     }
 
     fn new_descriptor(&mut self, fd: i32) -> u32 {
-        let at = self.vacant.pop().unwrap_or(self.descriptors.len() as u32);
+        let at = self.vacant.pop().unwrap_or_else(|| {
+            self.descriptors.push(Descriptor::VACANT);
+            self.descriptors.len() as u32 - 1
+        });
         self.index.insert(RawSource::Fd(fd).code(), at);
-        let mut one = Descriptor { fd: fd as u32, ..Descriptor::VACANT };
-        match self.descriptors.get_mut(at as usize) {
-            Some(place) => {
-                one.looked = place.looked;
-                *place = one;
-            }
-            None => self.descriptors.push(one),
-        }
+        let place = self.descriptor(at);
+        *place = Descriptor { fd: fd as u32, looked: place.looked, ..Descriptor::VACANT };
         at
     }
 

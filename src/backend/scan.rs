@@ -160,7 +160,7 @@ impl State {
     fn end(&mut self, key: Key) {
         if self.is_live(key) {
             self.vacate(key.slot());
-            self.set_head(key.slot(), Head { mode: Mode::Level, ..self.heads[key.slot()] });
+            self.set_mode(key.slot(), Mode::Level);
             // A source that is owned is let go of.
             self.slots[key.slot()].source = nothing();
         }
@@ -207,10 +207,10 @@ impl State {
         self.observers.iter().try_for_each(|observer| observer.wake())
     }
 
-    fn set_head(&mut self, at: usize, head: Head) {
-        let old = std::mem::replace(&mut self.heads[at], head);
-        self.beyond_level -= usize::from(old.mode != Mode::Level);
-        self.beyond_level += usize::from(head.mode != Mode::Level);
+    fn set_mode(&mut self, at: usize, mode: Mode) {
+        let old = std::mem::replace(&mut self.heads[at].mode, mode);
+        self.beyond_level -= usize::from(old != Mode::Level);
+        self.beyond_level += usize::from(mode != Mode::Level);
     }
 
     fn put(&mut self, put: Put) {
@@ -228,9 +228,10 @@ impl State {
         }
         if at == self.slots.len() {
             self.slots.push(Slot::vacant());
-            self.heads.push(Head { generation: u32::MAX, mode: Mode::Level });
+            self.heads.push(Head { generation: 0, mode: Mode::Level });
         }
-        let head = Head { generation: key.generation(), mode };
+        self.heads[at].generation = key.generation();
+        self.set_mode(at, mode);
         let slot = &mut self.slots[at];
         self.sets += usize::from(listed && matches!(source, Member::Set(..)));
         (slot.source, slot.identity, slot.want) = (source, identity, want);
@@ -238,7 +239,6 @@ impl State {
         slot.edge.arm();
         slot.found = (self.look, PollFlags::empty());
         slot.fires = false;
-        self.set_head(at, head);
     }
 
     /// Takes a slot out of the list; its registration may stay.
