@@ -213,6 +213,7 @@ impl State {
         self.beyond_level += usize::from(mode != Mode::Level);
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn put(&mut self, put: Put) {
         let Put { key, source, identity, want, mode } = put;
         let at = key.slot();
