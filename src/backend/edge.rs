@@ -114,6 +114,8 @@ impl Half {
         false
     }
 
+    // Apart, as `arm`.
+    #[inline(never)]
     fn tell(&mut self, ready: PollFlags, count: impl FnOnce() -> Option<Count>, now: Instant) {
         let same = self.told == ready;
         self.told = ready;

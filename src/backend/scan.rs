@@ -140,6 +140,7 @@ impl Slot {
 
     /// What can make it tell something before its edge is due again; `None` if
     /// the host would tell nothing but what is known.
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn rest(&self) -> Option<PollFlags> {
         let told = self.edge.quiet();
         if told.intersects(PollFlags::UNASKED) { None } else { Some(self.want - told) }
@@ -458,6 +459,7 @@ impl Scan {
         state.tell_observers()
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn put(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
         let identity = source.identity();
         self.change(Change::Put(Put { key, source: source.clone(), identity, want, mode }))

@@ -89,6 +89,7 @@ impl EmulatedEpoll {
 
     /// Where a source is registered. A registration under its number that is not
     /// its own ends.
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn find(&self, table: &mut Table, member: &Member) -> Option<usize> {
         let slot = table.find(member.code())?;
         let entry = table.entries[slot].as_ref()?;
