@@ -9,7 +9,7 @@ pub(crate) struct Index {
 }
 
 const NOWHERE: u32 = u32::MAX;
-/// Descriptors are the lowest numbers that are free: the array is as long as there are many.
+/// Descriptors are the lowest numbers that are free, so that the array is as long as they are many.
 const SMALL: u64 = 1 << 22;
 
 impl Index {

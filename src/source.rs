@@ -317,7 +317,8 @@ impl Member {
     }
 
     /// See [`RawSource::code`].
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     pub(crate) fn code(&self) -> u64 {
         self.raw().code()
     }

@@ -59,6 +59,7 @@ impl Edge {
     }
 
     /// When it is told again, if nothing arms it before.
+    // Inlined where it has one caller in most programs.
     #[cfg_attr(target_family = "wasm", inline(always))]
     pub(crate) fn again(&self) -> Option<Instant> {
         earlier(self.read.again, self.write.again)

@@ -140,6 +140,7 @@ impl Slot {
 
     /// What can make it tell something before its edge is due again; `None` if
     /// the host would tell nothing but what is known.
+    // Inlined, it has no Option to give.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn rest(&self) -> Option<PollFlags> {
         let told = self.edge.quiet();
@@ -148,7 +149,7 @@ impl Slot {
 }
 
 impl State {
-    /// (In WebAssembly everybody who changes something knows what.)
+    // Inlined where there are no threads: whoever changes something knows what it is.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn apply(&mut self, change: Change) {
         match change {
@@ -214,6 +215,7 @@ impl State {
         self.beyond_level += usize::from(mode != Mode::Level);
     }
 
+    // Inlined where it has one caller.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn put(&mut self, put: Put) {
         let Put { key, source, identity, want, mode } = put;
@@ -447,6 +449,7 @@ impl Scan {
         Ok(())
     }
 
+    // As `State::apply`.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.lock();
@@ -459,6 +462,7 @@ impl Scan {
         state.tell_observers()
     }
 
+    // As `State::apply`.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn put(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
         let identity = source.identity();
@@ -769,7 +773,7 @@ impl Backend for Scan {
                 Ok(ready) => ready,
                 Err(error) => {
                     // To be told by the next one.
-                    std::mem::swap(out, &mut state.owed);
+                    state.owed.append(out);
                     self.go_on(state);
                     return Err(error);
                 }

@@ -89,6 +89,7 @@ impl EmulatedEpoll {
 
     /// Where a source is registered. A registration under its number that is not
     /// its own ends.
+    // Inlined, it has no Option to give.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn find(&self, table: &mut Table, member: &Member) -> Option<usize> {
         let slot = table.find(member.code())?;

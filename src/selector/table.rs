@@ -66,7 +66,7 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, key: Key, entry: Entry) {
-        self.index.insert(entry.source.raw().code(), key.slot() as u32);
+        self.index.insert(entry.source.code(), key.slot() as u32);
         if entry.always {
             self.always.push(key);
         }
@@ -91,7 +91,7 @@ impl Table {
         let entry = slot.entry.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot() as u32);
-        let code = entry.source.raw().code();
+        let code = entry.source.code();
         if self.index.get(code) == Some(key.slot() as u32) {
             self.index.remove(code);
         }

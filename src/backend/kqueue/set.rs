@@ -180,14 +180,14 @@ impl State {
         if slot >= self.registered.len() {
             self.registered.resize_with(slot + 1, || None);
         }
-        self.index.insert(entry.source.raw().code(), slot as u32);
+        self.index.insert(entry.source.code(), slot as u32);
         self.registered[slot] = Some(entry);
     }
 
     fn remove(&mut self, key: Key) -> Option<Registered> {
         self.get(key)?;
         let entry = self.registered[key.slot()].take()?;
-        let code = entry.source.raw().code();
+        let code = entry.source.code();
         if self.index.get(code) == Some(key.slot() as u32) {
             self.index.remove(code);
         }

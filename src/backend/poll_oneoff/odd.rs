@@ -102,6 +102,7 @@ impl Trust {
 
 impl OneoffList {
     /// What is needed for what is asked, and `more`.
+    // Inlined: each caller needs a part of it.
     #[inline(always)]
     fn needs(&self, more: u16) -> Needs {
         let more = if self.doubled > 0 { more | known::TELLS_BOTH } else { more };
@@ -512,6 +513,7 @@ impl OneoffList {
     }
 
     /// Waits for the clock alone.
+    // Inlined, it is less than its Result.
     #[inline(always)]
     fn wait_for_clock(&mut self, left: u64) -> io::Result<()> {
         self.events.ask(&[host::clock(left)]).map_err(host::error)
