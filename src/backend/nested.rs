@@ -104,6 +104,7 @@ impl HeldSet for WeakSet {
     }
 
     fn enter(&self, outer: u64) -> io::Result<()> {
+        self.check()?;
         let number = match self.id {
             id if id == outer => errno::INVALID,
             id if nest(outer, id) => return Ok(()),

@@ -462,9 +462,8 @@ impl Scan {
         state.tell_observers()
     }
 
-    // As `State::apply`.
-    #[cfg_attr(target_family = "wasm", inline(always))]
     fn put(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
+        source.check()?;
         let identity = source.identity();
         self.change(Change::Put(Put { key, source: source.clone(), identity, want, mode }))
     }
@@ -692,7 +691,6 @@ impl Backend for Scan {
     }
 
     fn add(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<Added> {
-        source.check()?;
         if let Member::Set(set) = source {
             set.enter(self.id)?;
         }
@@ -700,7 +698,6 @@ impl Backend for Scan {
     }
 
     fn modify(&self, key: Key, source: &Member, want: PollFlags, mode: Mode) -> io::Result<()> {
-        source.check()?;
         self.put(key, source, want, mode)
     }
 

@@ -125,10 +125,12 @@ impl EmulatedEpoll {
             return Err(error(errno::EXISTS));
         }
         let slot = table.reserve();
-        let added = self.set.add(table.key(slot), &member, wants(flags), mode(flags));
-        if !matches!(added, Ok(Added::Watched)) {
-            table.release(slot);
-            return added.and(Err(error(errno::NOT_PERMITTED)));
+        match self.set.add(table.key(slot), &member, wants(flags), mode(flags)) {
+            Ok(Added::Watched) => {}
+            refused => {
+                table.release(slot);
+                return Err(refused.err().unwrap_or_else(|| error(errno::NOT_PERMITTED)));
+            }
         }
         // The host knew that it was closed.
         if let Some(old) = old {
@@ -157,7 +159,7 @@ impl EmulatedEpoll {
         }
         match self.set.modify(table.key(slot), &member, wants(flags), mode(flags)) {
             // The host has forgotten it: it was closed.
-            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+            Err(gone) if HostBackend::CAPS.identity && gone.kind() == io::ErrorKind::NotFound => {
                 table.remove(slot);
                 return Err(error(errno::NOT_FOUND));
             }
