@@ -342,6 +342,7 @@ impl Member {
 
     /// Whether it is a file, which is always ready, and which epoll refuses.
     #[allow(dead_code, reason = "the kernel knows where it has epoll")]
+    #[inline]
     pub(crate) fn is_file(&self) -> io::Result<bool> {
         match self {
             Member::Host(held) => backend::is_file(held),

@@ -221,6 +221,7 @@ impl SourceList {
         self.put(slot, &source.hold(), want);
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {
         self.own().put(slot, held, want);
         self.settle();
@@ -643,6 +644,7 @@ fn part(outer: u64, inner: u64) {
 }
 
 /// Takes note that a set is gone.
+#[inline]
 pub(crate) fn forget(id: u64) {
     let known = *FORGET.lock();
     if let Some(forget) = known {

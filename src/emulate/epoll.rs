@@ -526,6 +526,7 @@ impl Table {
         *head = Head { generation: head.generation, flags, data, ..Head::default() };
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn remove(&mut self, slot: usize) {
         if let Some(entry) = self.entries[slot].take() {
             let head = &mut self.heads[slot];

@@ -37,6 +37,7 @@ impl Asked {
         self.all.push(host::clock(FOR_EVER));
     }
 
+    #[inline(always)]
     pub(super) fn swap_remove(&mut self, place: usize) {
         self.sources -= 1;
         self.all[place] = self.all[self.sources];
