@@ -75,30 +75,28 @@ impl EmulatedEpoll {
         self.table.lock()
     }
 
-    /// What every operation looks at first.
-    fn admit(&self, member: &Member) -> io::Result<()> {
+    /// What every operation begins with: whether the source is one for epoll, and where it
+    /// is registered. A registration under its number that is not its own ends.
+    fn look_up(&self, source: Source<'_>) -> io::Result<(Member, Guard<'_, Table>, Option<usize>)> {
+        let member = source.hold();
         match member.is_file() {
-            Ok(true) => Err(error(errno::NOT_PERMITTED)),
+            Ok(true) => return Err(error(errno::NOT_PERMITTED)),
             Ok(false) if member.code() == HostBackend::raw(&self.set).code() => {
-                Err(error(errno::INVALID))
+                return Err(error(errno::INVALID));
             }
-            Ok(false) => Ok(()),
-            Err(error) => Err(of_source("epoll", member, error)),
+            Ok(false) => {}
+            Err(error) => return Err(of_source("epoll", &member, error)),
         }
-    }
-
-    /// Where a source is registered. A registration under its number that is not
-    /// its own ends.
-    // Inlined, it has no Option to give.
-    #[cfg_attr(target_family = "wasm", inline(always))]
-    fn find(&self, table: &mut Table, member: &Member) -> Option<usize> {
-        let slot = table.find(member.code())?;
-        let entry = table.entries[slot].as_ref()?;
-        if entry.identity == member.identity() {
-            return Some(slot);
+        let mut table = self.table();
+        let mut slot = table.find(member.code());
+        if let Some(at) = slot {
+            let entry = table.entries[at].as_ref();
+            if entry.is_none_or(|entry| entry.identity != member.identity()) {
+                self.end(&mut table, at);
+                slot = None;
+            }
         }
-        self.end(table, slot);
-        None
+        Ok((member, table, slot))
     }
 
     /// Whether it was there: a host that has sets of its own has forgotten a source
@@ -112,15 +110,12 @@ impl EmulatedEpoll {
     }
 
     pub(crate) fn add(&self, source: Source<'_>, flags: EpollFlags, data: u64) -> io::Result<()> {
-        let member = source.hold();
-        self.admit(&member)?;
+        let (member, mut table, old) = self.look_up(source)?;
         if flags.contains(EpollFlags::EXCLUSIVE)
             && (member.is_set() || !WITH_EXCLUSIVE.contains(flags))
         {
             return Err(error(errno::INVALID));
         }
-        let mut table = self.table();
-        let old = self.find(&mut table, &member);
         if old.is_some() && !HostBackend::CAPS.identity {
             return Err(error(errno::EXISTS));
         }
@@ -147,13 +142,11 @@ impl EmulatedEpoll {
         flags: EpollFlags,
         data: u64,
     ) -> io::Result<()> {
-        let member = source.hold();
-        self.admit(&member)?;
+        let (member, mut table, slot) = self.look_up(source)?;
         if flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
-        let mut table = self.table();
-        let slot = self.find(&mut table, &member).ok_or_else(|| error(errno::NOT_FOUND))?;
+        let Some(slot) = slot else { return Err(error(errno::NOT_FOUND)) };
         if table.heads[slot].flags.contains(EpollFlags::EXCLUSIVE) {
             return Err(error(errno::INVALID));
         }
@@ -170,10 +163,7 @@ impl EmulatedEpoll {
     }
 
     pub(crate) fn delete(&self, source: Source<'_>) -> io::Result<()> {
-        let member = source.hold();
-        self.admit(&member)?;
-        let mut table = self.table();
-        let slot = self.find(&mut table, &member);
+        let (_, mut table, slot) = self.look_up(source)?;
         let ended = slot.is_some_and(|slot| self.end(&mut table, slot));
         if ended { Ok(()) } else { Err(error(errno::NOT_FOUND)) }
     }
