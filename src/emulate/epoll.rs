@@ -487,6 +487,7 @@ impl Table {
         Key::new(slot as u32, self.heads[slot].generation)
     }
 
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn find(&self, code: u64) -> Option<usize> {
         self.index.get(code).map(|slot| slot as usize)
     }
