@@ -673,6 +673,7 @@ impl Backend for Scan {
     const CAPS: Caps = Caps { edge: true, identity: false, numbers: 0, side_by_side: false };
     type Buffer = Vec<(Key, PollFlags)>;
 
+    #[inline]
     fn new() -> io::Result<Scan> {
         static IDS: AtomicU64 = AtomicU64::new(1 << 31);
 
