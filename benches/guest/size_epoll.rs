@@ -16,7 +16,8 @@ fn main() -> std::io::Result<()> {
     let mut line = String::new();
     input.lock().read_line(&mut line)?;
     epoll.unregister(&input)?;
-    epoll.register(&output, EpollFlags::OUT)?;
+    epoll.register(&output, EpollFlags::empty())?;
+    epoll.modify(&output, EpollFlags::OUT)?;
     epoll.wait(&mut events, None)?;
     output.write_all(line.as_bytes())
 }

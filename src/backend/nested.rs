@@ -221,6 +221,7 @@ impl SourceList {
         self.put(slot, &source.hold(), want);
     }
 
+    // Inlined: it is three calls, and mostly one of them.
     #[cfg_attr(target_family = "wasm", inline(always))]
     fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {
         self.own().put(slot, held, want);

@@ -371,6 +371,8 @@ impl State {
     }
 
     /// When the next quiet edge is due.
+    // Inlined, it has no Option to give.
+    #[cfg_attr(target_family = "wasm", inline(always))]
     fn again(&self) -> Option<Instant> {
         let mut first = None;
         for &at in &self.quiet {
