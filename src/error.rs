@@ -14,7 +14,16 @@ use crate::source::{Member, RawSource};
 pub struct SourceError {
     operation: &'static str,
     source: RawSource,
-    system: io::Error,
+    why: Why,
+}
+
+/// (An `io::Error` for both is a kilobyte and a half of words, which every program has that
+/// prints an error.)
+enum Why {
+    /// The system's number.
+    Number(i32),
+    /// It has none.
+    Other(Box<dyn Error + Send + Sync>),
 }
 
 impl SourceError {
@@ -34,34 +43,41 @@ impl SourceError {
     /// `WSAGetLastError` on Windows.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
-        self.system.raw_os_error()
-    }
-}
-
-impl fmt::Display for SourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: ", self.operation, self.source)?;
-        match self.raw_os_error() {
-            // Windows may have no words for it, and they name no console, pipe or file.
-            Some(NOT_OPEN) if cfg!(windows) => write!(f, "{NO_SOCKET} (os error {NOT_OPEN})"),
-            _ => self.system.fmt(f),
+        match self.why {
+            Why::Number(number) => Some(number),
+            Why::Other(_) => None,
         }
     }
 }
 
-/// The same: what a derived one names is a kilobyte of code, which every program has
-/// that prints an error.
+/// With the system's words.
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SourceError { operation, source, why } = self;
+        // By parts: it is less code than with arguments.
+        f.write_str(operation)?;
+        f.write_str(": ")?;
+        fmt::Display::fmt(source, f)?;
+        f.write_str(": ")?;
+        match why {
+            // Windows may have no words for it, and they name no console, pipe or file.
+            Why::Number(NOT_OPEN) if cfg!(windows) => {
+                write!(f, "{NO_SOCKET} (os error {NOT_OPEN})")
+            }
+            Why::Number(number) => errno::describe(*number, f),
+            Why::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The same: what a derived one names is a kilobyte of code.
 impl fmt::Debug for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Error for SourceError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.system)
-    }
-}
+impl Error for SourceError {}
 
 const NO_SOCKET: &str = "not an open socket; a console, a pipe or a file cannot be waited on";
 
@@ -132,7 +148,7 @@ impl Error for Endless {}
 /// The error of a wait with neither a timeout nor a source that can become ready.
 #[allow(dead_code, reason = "elsewhere a signal ends it")]
 pub(crate) fn endless() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, Endless)
+    boxed(io::ErrorKind::InvalidInput, Box::new(Endless))
 }
 
 /// An error of a filter.
@@ -170,20 +186,38 @@ pub(crate) fn of_source(operation: &'static str, source: &Member, system: io::Er
 
 /// The error for a source that is not open.
 pub(crate) fn not_open(operation: &'static str, source: RawSource) -> io::Error {
-    named(operation, source, io::Error::from_raw_os_error(NOT_OPEN))
+    numbered(operation, source, NOT_OPEN)
 }
 
 /// The error for a source that is not registered.
 pub(crate) fn not_registered(operation: &'static str, source: RawSource) -> io::Error {
-    named(operation, source, io::Error::from_raw_os_error(errno::NOT_FOUND))
+    numbered(operation, source, errno::NOT_FOUND)
 }
 
 /// The error for one that is registered already.
 pub(crate) fn registered(operation: &'static str, source: RawSource) -> io::Error {
-    named(operation, source, io::Error::from_raw_os_error(errno::EXISTS))
+    numbered(operation, source, errno::EXISTS)
 }
 
 /// `system`, named; its kind stays.
 pub(crate) fn named(operation: &'static str, source: RawSource, system: io::Error) -> io::Error {
-    io::Error::new(system.kind(), SourceError { operation, source, system })
+    match system.raw_os_error() {
+        Some(number) => numbered(operation, source, number),
+        None => {
+            let kind = system.kind();
+            let why = Why::Other(Box::new(system));
+            boxed(kind, Box::new(SourceError { operation, source, why }))
+        }
+    }
+}
+
+/// The system's error of this number, named.
+fn numbered(operation: &'static str, source: RawSource, number: i32) -> io::Error {
+    let kind = io::Error::from_raw_os_error(number).kind();
+    boxed(kind, Box::new(SourceError { operation, source, why: Why::Number(number) }))
+}
+
+/// Once for all types.
+fn boxed(kind: io::ErrorKind, error: Box<dyn Error + Send + Sync>) -> io::Error {
+    io::Error::new(kind, error)
 }

@@ -268,16 +268,22 @@ impl RawSource {
 
 impl fmt::Display for RawSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        f.write_str(match self {
             #[cfg(any(unix, target_os = "wasi"))]
-            RawSource::Fd(fd) => write!(f, "descriptor {fd}"),
+            RawSource::Fd(_) => "descriptor ",
             #[cfg(windows)]
-            RawSource::Socket(socket) => write!(f, "socket {socket}"),
+            RawSource::Socket(_) => "socket ",
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Pollable(handle) => write!(f, "pollable {handle}"),
+            RawSource::Pollable(_) => "pollable ",
             #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
-            RawSource::Socket(number) => write!(f, "socket {number}"),
-            RawSource::Set(id) => write!(f, "set {id}"),
+            RawSource::Socket(_) => "socket ",
+            RawSource::Set(_) => "set ",
+        })?;
+        match *self {
+            // It may be none, and less than zero.
+            #[cfg(any(unix, target_os = "wasi"))]
+            RawSource::Fd(fd) => fmt::Display::fmt(&fd, f),
+            other => fmt::Display::fmt(&other.number(), f),
         }
     }
 }

@@ -2,6 +2,24 @@
 
 #![allow(dead_code, reason = "some kernels answer themselves")]
 
+use std::fmt;
+
+/// Writes the system's words for an error and its number, as `std` does.
+pub(crate) fn describe(number: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    cfg_if::cfg_if! {
+        if #[cfg(target_os = "wasi")] {
+            // SAFETY: it gives a text that lasts, and there is one thread.
+            let words = unsafe { std::ffi::CStr::from_ptr(libc::strerror(number)) };
+            f.write_str(words.to_str().unwrap_or_default())?;
+            f.write_str(" (os error ")?;
+            fmt::Display::fmt(&number, f)?;
+            f.write_str(")")
+        } else {
+            fmt::Display::fmt(&std::io::Error::from_raw_os_error(number), f)
+        }
+    }
+}
+
 cfg_if::cfg_if! {
     if #[cfg(any(unix, target_os = "wasi"))] {
         /// It is registered already.
