@@ -2,7 +2,7 @@
 
 /// Small codes, which descriptors and handles have, index an array; the others, of which
 /// there are few, are searched.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Index {
     small: Vec<u32>,
     large: Vec<(u64, u32)>,
@@ -14,46 +14,56 @@ const SMALL: u64 = 1 << 22;
 
 impl Index {
     /// Where it is noted, used or not.
-    fn place(&mut self, code: u64) -> Option<&mut u32> {
+    // Apart: it is all that there is to this.
+    #[inline(never)]
+    fn place(&mut self, code: u64) -> &mut u32 {
+        let Index { small, large } = self;
         if code < SMALL {
-            return self.small.get_mut(code as usize);
+            let at = code as usize;
+            while small.len() <= at {
+                small.push(NOWHERE);
+            }
+            return &mut small[at];
         }
-        self.large.iter_mut().find(|(other, _)| *other == code).map(|(_, at)| at)
-    }
-
-    fn find(&self, code: u64) -> Option<&u32> {
-        let place = if code < SMALL {
-            self.small.get(code as usize)
-        } else {
-            self.large.iter().find(|(other, _)| *other == code).map(|(_, at)| at)
-        };
-        place.filter(|&&at| at != NOWHERE)
+        let known = large.iter().position(|(other, _)| *other == code);
+        let unused = || large.iter().position(|(_, at)| *at == NOWHERE);
+        let at = known.or_else(unused).unwrap_or(large.len());
+        if at == large.len() {
+            large.push((code, NOWHERE));
+        }
+        let (name, place) = &mut large[at];
+        *name = code;
+        place
     }
 
     #[inline]
     pub(crate) fn get(&self, code: u64) -> Option<u32> {
-        self.find(code).copied()
+        Some(self.find(code)).filter(|at| *at != NOWHERE)
+    }
+
+    // Apart, to be a number.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
+    fn find(&self, code: u64) -> u32 {
+        if code < SMALL {
+            return self.small.get(code as usize).copied().unwrap_or(NOWHERE);
+        }
+        let place = self.large.iter().find(|(other, _)| *other == code);
+        place.map_or(NOWHERE, |(_, at)| *at)
     }
 
     pub(crate) fn insert(&mut self, code: u64, at: u32) {
-        if let Some(place) = self.place(code) {
-            *place = at;
-        } else if code < SMALL {
-            while self.small.len() < code as usize {
-                self.small.push(NOWHERE);
-            }
-            self.small.push(at);
-        } else if let Some(unused) = self.large.iter_mut().find(|(_, at)| *at == NOWHERE) {
-            *unused = (code, at);
-        } else {
-            self.large.push((code, at));
-        }
+        *self.place(code) = at;
     }
 
     pub(crate) fn remove(&mut self, code: u64) {
-        if let Some(place) = self.place(code) {
-            *place = NOWHERE;
-        }
+        *self.place(code) = NOWHERE;
+    }
+
+    #[allow(dead_code, reason = "for hosts that have to be asked in turns")]
+    pub(crate) fn clear(&mut self) {
+        self.small.clear();
+        self.large.clear();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::flags::PollFlags;
 use crate::index::Index;
 #[cfg(unix)]
 use crate::signals::SignalSet;
-use crate::source::{AsSource, RawSource};
+use crate::source::{AsSource, RawSource, Source};
 use crate::timeout::{Signals, Until};
 
 /// A set of sources and the events wanted of each: Python's `select.poll()`.
@@ -51,11 +51,11 @@ use crate::timeout::{Signals, Until};
 /// # }
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Default)]
 #[doc(alias = "pollfd")]
 pub struct Poll {
-    list: SourceList,
-    index: Index,
+    pub(crate) list: SourceList,
+    /// From a source to its slot.
+    pub(crate) index: Index,
     vacant: usize,
 }
 
@@ -74,7 +74,7 @@ impl Poll {
     /// An empty set.
     #[must_use]
     pub fn new() -> Poll {
-        Poll::default()
+        Poll { list: SourceList::default(), index: Index::default(), vacant: 0 }
     }
 
     /// Adds a source, or replaces the flags of one that is there already, which
@@ -87,16 +87,22 @@ impl Poll {
         source: &(impl AsSource + ?Sized),
         flags: PollFlags,
     ) -> io::Result<()> {
-        let source = source.as_source();
+        self.put(source.as_source(), flags);
+        Ok(())
+    }
+
+    /// As [`register`](Poll::register). Where it is in the list.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(crate) fn put(&mut self, source: Source<'_>, flags: PollFlags) -> usize {
         let code = source.raw().code();
         if let Some(slot) = self.index.get(code) {
             self.list.set(slot as usize, flags);
-            return Ok(());
+            return slot as usize;
         }
         let slot = self.list.len();
         self.list.put_source(slot, source, flags);
         self.index.insert(code, slot as u32);
-        Ok(())
+        slot
     }
 
     /// Replaces the flags of a source.
@@ -203,9 +209,7 @@ impl Poll {
         &mut self,
         until: Until<'_>,
     ) -> io::Result<impl Iterator<Item = PollEvent> + fmt::Debug + '_> {
-        if self.list.wait_plainly(usize::MAX, &until) == 0 {
-            self.list.wait(&until)?;
-        }
+        self.list.wait(&until)?;
         let ready = self.list.ready_sources();
         Ok(Ready(ready.map(|(source, flags)| PollEvent { source, flags })))
     }
@@ -219,6 +223,12 @@ impl Poll {
                 index.insert(source.code(), slot as u32);
             }
         }
+    }
+}
+
+impl Default for Poll {
+    fn default() -> Poll {
+        Poll::new()
     }
 }
 

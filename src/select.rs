@@ -3,10 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use crate::backend::{HostList, List, SourceList};
+use crate::backend::{HostList, List};
 use crate::error::not_open;
 use crate::flags::PollFlags;
-use crate::index::Index;
+use crate::poll::Poll;
 #[cfg(unix)]
 use crate::signals::SignalSet;
 use crate::source::{AsSource, RawSource, Source};
@@ -126,12 +126,12 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
     except: impl IntoIterator<Item = &'a T>,
     mut until: Until<'_>,
 ) -> io::Result<Selected<'a, T>> {
-    let mut lists: [Vec<&T>; 3] = [const { Vec::new() }; 3];
-    lists[0].extend(read);
-    lists[1].extend(write);
-    lists[2].extend(except);
-    let mut selection = Selection::new();
     if HostList::REFILLS {
+        let mut lists: [Vec<&T>; 3] = [const { Vec::new() }; 3];
+        lists[0].extend(read);
+        lists[1].extend(write);
+        lists[2].extend(except);
+        let mut selection = Selection::new();
         let [read, write, except] = &lists;
         selection.wait(
             read.iter().copied(),
@@ -139,18 +139,30 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
             except.iter().copied(),
             until,
         )?;
-    } else {
-        // There is nothing that could be the same as the last time.
-        for (which, list) in lists.iter().enumerate() {
-            list.iter().for_each(|item| selection.add(which, item.as_source()));
+        for (list, found) in lists.iter_mut().zip(&selection.found) {
+            for (to, &at) in found.iter().enumerate() {
+                list[to] = list[at];
+            }
+            list.truncate(found.len());
         }
-        selection.wait_for_several(&mut until)?;
+        let [read, write, except] = lists;
+        return Ok(Selected { read, write, except });
     }
-    for (list, found) in lists.iter_mut().zip(&selection.found) {
-        for (to, &at) in found.iter().enumerate() {
-            list[to] = list[at];
+    // There is nothing that could be the same as the last time.
+    let (mut several, mut items) = (Several::default(), Vec::new());
+    let mut add = |which, item: &'a T| {
+        several.add(which, item.as_source());
+        items.push(item);
+    };
+    read.into_iter().for_each(|item| add(0, item));
+    write.into_iter().for_each(|item| add(1, item));
+    except.into_iter().for_each(|item| add(2, item));
+    several.wait(&mut until)?;
+    let mut lists = [const { Vec::new() }; 3];
+    for (at, item) in items.iter().enumerate() {
+        if let Some(list) = lists.get_mut(several.ready_in(at)) {
+            list.push(*item);
         }
-        list.truncate(found.len());
     }
     let [read, write, except] = lists;
     Ok(Selected { read, write, except })
@@ -174,30 +186,37 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
 #[derive(Default)]
 pub struct Selection {
     found: [Vec<usize>; 3],
-    list: SourceList,
+    several: Several,
     /// What the lists were the last time, one after the other, by [`code`]s of their
-    /// sources; where each ends; and by the same position the slot in `list`.
+    /// sources; and where each ends.
     known: Vec<u64>,
     ends: [usize; 3],
-    slot_of: Vec<u32>,
-    /// By slot.
-    sources: Vec<Known>,
-    /// From a source to its slot.
-    index: Index,
     /// See [`only_list`](Selection::only_list).
     only: usize,
-    /// `list` has others than these: it was refilled.
+    /// The list has others than these: it was refilled.
     stale: bool,
     /// The slots to pass over.
     silent: Vec<usize>,
 }
 
-/// More lists than one, or none.
-const SEVERAL: usize = 3;
+/// Several lists together: each source once.
+#[derive(Default)]
+struct Several {
+    poll: Poll,
+    /// By slot.
+    known: Vec<Known>,
+    /// From a position in the lists, one after the other, to its slot; and which list it is.
+    slot_of: Vec<(u32, u32)>,
+    /// Some slots are passed over.
+    passed_over: bool,
+}
 
+/// None of the lists, or more than one.
+const NONE: usize = 3;
+
+#[derive(Clone, Copy)]
 struct Known {
-    source: RawSource,
-    /// What is wanted of it, and what it answered.
+    /// What is wanted of a source, and what it answered.
     want: PollFlags,
     got: PollFlags,
 }
@@ -254,21 +273,22 @@ impl Selection {
                 _ => {}
             }
         }
-        if HostList::REFILLS && self.stale {
-            self.forget();
+        if (HostList::REFILLS && self.stale) || self.several.passed_over {
+            (self.stale, self.several.passed_over) = (false, false);
+            self.cut(0);
         }
         let end = self.take_in(0, 0, read);
         let end = self.take_in(1, end, write);
         let end = self.take_in(2, end, except);
-        // (The sources of a silent slot are not known any more.)
-        if end != self.slot_of.len() {
+        if end != self.several.slot_of.len() {
             self.cut(end);
         }
         if let Some(found) = self.found.get_mut(self.only) {
-            let ready = self.list.wait_plainly(usize::MAX, &until);
+            let list = &mut self.several.poll.list;
+            let ready = list.wait_plainly(usize::MAX, &until);
             if ready > 0 {
                 // Of what was asked for this list.
-                let mut slots = self.list.slots_plainly();
+                let mut slots = list.slots_plainly();
                 // Mostly it is one, for which `extend` is much to begin with.
                 if ready > 1 {
                     found.extend(slots);
@@ -290,7 +310,7 @@ impl Selection {
         until: &mut Until<'_>,
     ) -> io::Result<()> {
         self.stale = true;
-        self.list.refill(sources.map(AsSource::as_source), WANTS[which].0);
+        self.several.poll.list.refill(sources.map(AsSource::as_source), WANTS[which].0);
         self.wait_for_one(which, until)
     }
 
@@ -349,86 +369,70 @@ impl Selection {
     ) -> usize {
         self.cut(same);
         for source in std::iter::once(first).chain(others) {
-            self.add(which, source.as_source());
+            self.known.push(code(which, source.raw_source()));
+            self.several.add(which, source.as_source());
         }
+        self.ends[which..].fill(self.known.len());
         self.only = self.only_list();
         self.known.len()
     }
 
     /// The one list that has sources, if each is in it once: its positions are the slots. Else
-    /// [`SEVERAL`].
+    /// [`NONE`].
     fn only_list(&self) -> usize {
         let mut start = 0;
         let has_some = self.ends.map(|end| end > std::mem::replace(&mut start, end));
-        let Some(only) = has_some.iter().position(|some| *some) else { return SEVERAL };
+        let Some(only) = has_some.iter().position(|some| *some) else { return NONE };
         let others = has_some[only + 1..].contains(&true);
-        if others || self.sources.len() != self.known.len() { SEVERAL } else { only }
-    }
-
-    fn forget(&mut self) {
-        self.stale = false;
-        self.cut(0);
+        if others || self.several.known.len() != self.known.len() { NONE } else { only }
     }
 
     /// The lists are others than the last time from here on.
     #[cold]
     fn cut(&mut self, at: usize) {
-        let Selection { list, known, ends, slot_of, sources, index, .. } = self;
+        let Selection { several, known, ends, .. } = self;
+        let Several { poll: Poll { list, index, .. }, known: slots, slot_of, .. } = several;
         known.truncate(at);
         slot_of.truncate(at);
         for end in ends.iter_mut() {
             *end = at.min(*end);
         }
         // Slots are in the order in which their sources come first.
-        let slots = slot_of.iter().max().map_or(0, |last| *last as usize + 1);
-        list.truncate(slots);
-        for known in sources.drain(slots..) {
-            index.remove(known.source.code());
+        let len = slot_of.iter().map(|(slot, _)| *slot as usize + 1).max().unwrap_or(0);
+        if len == 0 {
+            // The list may have others by now.
+            index.clear();
         }
-        for known in sources.iter_mut() {
+        for source in (len..slots.len()).filter_map(|slot| list.source(slot)) {
+            index.remove(source.code());
+        }
+        list.truncate(len);
+        slots.truncate(len);
+        for known in slots.iter_mut() {
             known.want = PollFlags::empty();
         }
-        let mut start = 0;
-        for (end, (want, _)) in ends.iter().zip(WANTS) {
-            for slot in &slot_of[start..*end] {
-                sources[*slot as usize].want |= want;
-            }
-            start = *end;
+        for (slot, which) in slot_of.iter() {
+            slots[*slot as usize].want |= WANTS[*which as usize].0;
         }
-        for (slot, known) in sources.iter().enumerate() {
+        for (slot, known) in slots.iter().enumerate() {
             list.set(slot, known.want);
         }
         self.only = self.only_list();
     }
 
-    #[cold]
-    fn add(&mut self, which: usize, source: Source<'_>) {
-        let (raw, want) = (source.raw(), WANTS[which].0);
-        let slot = match self.index.get(raw.code()) {
-            Some(slot) => {
-                let known = &mut self.sources[slot as usize];
-                known.want |= want;
-                self.list.set(slot as usize, known.want);
-                slot
-            }
-            None => {
-                let slot = self.sources.len();
-                self.list.put_source(slot, source, want);
-                self.sources.push(Known { source: raw, want, got: PollFlags::empty() });
-                self.index.insert(raw.code(), slot as u32);
-                slot as u32
-            }
-        };
-        self.slot_of.push(slot);
-        self.known.push(code(which, raw));
-        self.ends[which..].fill(self.known.len());
-    }
-
     fn wait_for_known(&mut self, until: &mut Until<'_>) -> io::Result<()> {
-        match self.only {
-            SEVERAL => self.wait_for_several(until),
-            which => self.wait_for_one(which, until),
+        if self.only != NONE {
+            return self.wait_for_one(self.only, until);
         }
+        let Selection { found, several, ends, .. } = self;
+        several.wait(until)?;
+        let mut start = 0;
+        for (end, found) in ends.iter().zip(found) {
+            let ready = |at: &usize| several.ready_in(start + at) != NONE;
+            found.extend((0..end - start).filter(ready));
+            start = *end;
+        }
+        Ok(())
     }
 
     /// A list whose positions are the slots.
@@ -436,84 +440,111 @@ impl Selection {
     fn wait_for_one(&mut self, which: usize, until: &mut Until<'_>) -> io::Result<()> {
         let take = WANTS[which].1;
         loop {
-            let ready = self.list.wait(until)?;
+            let list = &mut self.several.poll.list;
+            let ready = list.wait(until)?;
             if ready == 0 {
                 return Ok(());
             }
-            let seen = self.list.collect(ready, take, &mut self.found[which]);
-            if self.is_over(seen, take)? {
+            let seen = list.collect(ready, take, &mut self.found[which]);
+            let is_simple = seen.intersects(take) && !seen.contains(PollFlags::NVAL);
+            if is_simple || self.is_over_anyhow(which, seen)? {
                 return Ok(());
             }
             until.deadline.refresh();
         }
     }
 
-    fn wait_for_several(&mut self, until: &mut Until<'_>) -> io::Result<()> {
+    /// Whether a wait for one list that saw this is over: something is ready for what the
+    /// list takes, or not open.
+    #[cold]
+    fn is_over_anyhow(&mut self, which: usize, seen: PollFlags) -> io::Result<bool> {
+        let Selection { found, several, silent, .. } = self;
+        let list = &mut several.poll.list;
+        if seen.contains(PollFlags::NVAL) {
+            let closed = list.ready().find(|(_, flags)| flags.contains(PollFlags::NVAL));
+            if let Some(source) = closed.and_then(|(slot, _)| list.source(slot)) {
+                found[which].clear();
+                return Err(not_open("select", source));
+            }
+        }
+        let over = seen.intersects(WANTS[which].1);
+        if !over {
+            several.passed_over = true;
+            silent.extend(list.ready().map(|(slot, _)| slot));
+            for slot in silent.drain(..) {
+                list.vacate(slot);
+            }
+        }
+        Ok(over)
+    }
+}
+
+impl Several {
+    /// Takes in a source behind the others.
+    #[cold]
+    fn add(&mut self, which: usize, source: Source<'_>) {
+        let Some(&(want, _)) = WANTS.get(which) else { return };
+        let nothing = PollFlags::empty();
+        let slot = self.poll.put(source, nothing);
+        if slot == self.known.len() {
+            self.known.push(Known { want: nothing, got: nothing });
+        }
+        if let Some(known) = self.known.get_mut(slot) {
+            known.want |= want;
+            self.poll.list.set(slot, known.want);
+        }
+        self.slot_of.push((slot as u32, which as u32));
+    }
+
+    /// Waits until one of the lists has something, of which [`ready_in`](Several::ready_in)
+    /// knows then, or the time is up.
+    fn wait(&mut self, until: &mut Until<'_>) -> io::Result<()> {
+        for known in &mut self.known {
+            known.got = PollFlags::empty();
+        }
         loop {
-            if self.list.wait(until)? == 0 {
+            let ready = self.poll.list.wait(until)?;
+            self.take_in()?;
+            if ready == 0 || (0..self.slot_of.len()).any(|at| self.ready_in(at) != NONE) {
                 return Ok(());
             }
-            let Selection { list, sources, .. } = self;
-            for known in sources.iter_mut() {
-                known.got = PollFlags::empty();
-            }
-            let mut seen = PollFlags::empty();
-            for (slot, flags) in list.ready() {
-                let known = &mut sources[slot];
-                known.got = flags & taken(known.want);
-                seen |= known.got | (flags & PollFlags::NVAL);
-            }
-            if self.is_over(seen, PollFlags::all() - PollFlags::NVAL)? {
-                break;
-            }
+            self.pass_over();
             until.deadline.refresh();
         }
-        let Selection { found, slot_of, sources, ends, .. } = self;
-        let mut start = 0;
-        for which in 0..found.len() {
-            for (at, slot) in slot_of[start..ends[which]].iter().enumerate() {
-                if sources[*slot as usize].got.intersects(WANTS[which].1) {
-                    found[which].push(at);
+    }
+
+    /// Takes in what the wait found.
+    fn take_in(&mut self) -> io::Result<()> {
+        for (slot, flags) in self.poll.list.ready() {
+            if flags.contains(PollFlags::NVAL) {
+                if let Some(source) = self.poll.list.source(slot) {
+                    return Err(not_open("select", source));
                 }
             }
-            start = ends[which];
+            if let Some(known) = self.known.get_mut(slot) {
+                known.got = flags;
+            }
         }
         Ok(())
     }
 
-    /// Whether a wait that saw this is over: something is ready for what the lists take,
-    /// or not open.
-    #[inline]
-    fn is_over(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
-        let is_simple = seen.intersects(take) && !seen.contains(PollFlags::NVAL);
-        if is_simple { Ok(true) } else { self.is_over_anyhow(seen, take) }
+    /// The list that a position is in, if it is ready; else [`NONE`].
+    fn ready_in(&self, at: usize) -> usize {
+        let Some(&(slot, which)) = self.slot_of.get(at) else { return NONE };
+        let take = WANTS.get(which as usize).map_or(PollFlags::empty(), |(_, take)| *take);
+        let ready = self.known.get(slot as usize).is_some_and(|known| known.got.intersects(take));
+        if ready { which as usize } else { NONE }
     }
 
-    /// poll(2) tells of hang-ups unasked, select(2) does not: a slot that has nothing
-    /// else to say is passed over from then on.
-    #[cold]
-    fn is_over_anyhow(&mut self, seen: PollFlags, take: PollFlags) -> io::Result<bool> {
-        let Selection { found, list, silent, known, .. } = self;
-        if seen.contains(PollFlags::NVAL) {
-            let closed = list.ready().find(|(_, flags)| flags.contains(PollFlags::NVAL));
-            if let Some(source) = closed.and_then(|(slot, _)| list.source(slot)) {
-                for found in found {
-                    found.clear();
-                }
-                return Err(not_open("select", source));
+    /// poll(2) tells of hang-ups unasked, select(2) does not: slots that have nothing else
+    /// to say are passed over from then on.
+    fn pass_over(&mut self) {
+        self.passed_over = true;
+        for (slot, known) in self.known.iter().enumerate() {
+            if !known.got.is_empty() {
+                self.poll.list.vacate(slot);
             }
         }
-        if !seen.intersects(take) {
-            // Taken in anew the next time.
-            known.clear();
-            for (slot, _) in list.ready() {
-                silent.push(slot);
-            }
-            while let Some(slot) = silent.pop() {
-                list.vacate(slot);
-            }
-        }
-        Ok(seen.intersects(take))
     }
 }
 
@@ -522,12 +553,6 @@ impl Selection {
 fn code(which: usize, source: RawSource) -> u64 {
     // Above all that numbers are used for.
     source.code() ^ (which as u64) << 61
-}
-
-/// What the lists that want this take.
-fn taken(want: PollFlags) -> PollFlags {
-    let lists = WANTS.iter().filter(|(of_list, _)| want.contains(*of_list));
-    lists.fold(PollFlags::empty(), |all, (_, take)| all | *take)
 }
 
 impl std::fmt::Debug for Selection {
