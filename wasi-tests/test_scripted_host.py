@@ -272,9 +272,27 @@ def test_a_descriptor_several_times_reports_each_time(run, quirks, timeout):
     fds = {5: Descriptor(read=READY, write=READY), 6: idle()}
     result = run(quirks, fds, f"select:5,6,5:5,5::{timeout}", f"select:5,5,5:::{timeout}")
     assert result.all("select") == ["5 5 / 5 5 / ", "5 5 5 /  / "]
-    for asked in result.host.calls:
-        fds = [(sub.fd, sub.tag) for sub in asked if sub.tag != CLOCK]
-        assert len(fds) == len(set(fds))
+    assert asks_once(result.host)
+
+
+def asks_once(host):
+    """Whether no call asked twice for a direction of a descriptor."""
+    calls = [[(sub.fd, sub.tag) for sub in asked if sub.tag != CLOCK] for asked in host.calls]
+    return all(len(asked) == len(set(asked)) for asked in calls)
+
+
+SETS = 2**31 + 1  # the number of the first one
+
+
+@hosts({}, dict(twice=False), dict(both=False), dict(twice=False, nbytes=False))
+@pytest.mark.parametrize("timeout", ["100", "none"])
+def test_a_descriptor_in_several_sets_is_told_of_each(run, quirks, timeout):
+    fds = {5: readable(at=50 * MS), 6: idle(), 7: readable(at=50 * MS)}
+    commands = ["nest:5:IN", "reg:6,7:IN", "nest:5,6:IN+OUT", "nest:6:IN", f"poll:{timeout}", "poll:0"]
+    result = run(quirks, fds, *commands)
+    assert result.all("poll") == [f"{SETS}=IN 7=IN {SETS + 1}=IN"] * 2
+    assert 49 < result.took("poll")[0] < 80
+    assert asks_once(result.host)
 
 
 # ---- time

@@ -37,6 +37,16 @@ pub(crate) trait List: Default + Send + Sync {
         }
     }
 
+    /// Puts a set into `slot`, as [`put`](List::put), by its number: a wait passes over it,
+    /// and it has what is [told](List::tell) of it.
+    fn put_set(&mut self, slot: usize, id: u64);
+
+    /// From now on several slots may have one source.
+    fn share(&mut self) {}
+
+    /// Adds to what the last wait found: a set is ready.
+    fn tell(&mut self, slot: usize, flags: PollFlags);
+
     /// The source in a slot; `None` if it is vacant.
     fn source(&self, slot: usize) -> Option<RawSource>;
 
@@ -121,6 +131,10 @@ fn collect(
     }
     seen
 }
+
+/// The number of the first set: no descriptor is that large. They are numbered from there,
+/// and none has the number of another one.
+pub(crate) const FIRST_SET: u64 = (1 << 31) + 1;
 
 /// Which registration an event belongs to: a slot, and a generation that counts
 /// the slot's uses. Late news of a dead registration has an old generation.

@@ -34,6 +34,9 @@ pub(crate) trait Set: Send + Sync + std::fmt::Debug {
 pub(crate) trait SetHandle {
     fn id(&self) -> u64;
     fn hold(&self) -> Box<dyn HeldSet>;
+
+    /// As [`List::put`].
+    fn put_into(&self, list: &mut SourceList, slot: usize, want: PollFlags);
 }
 
 impl<S: Set + 'static> SetHandle for Arc<S> {
@@ -45,6 +48,10 @@ impl<S: Set + 'static> SetHandle for Arc<S> {
         // Not `Arc::downgrade(self)` alone: that is a weak one of the type itself.
         let set: Weak<S> = Arc::downgrade(self);
         Box::new(WeakSet { set, id: Set::id(&**self) })
+    }
+
+    fn put_into(&self, list: &mut SourceList, slot: usize, want: PollFlags) {
+        self.hold().put_into(list, slot, want);
     }
 }
 
@@ -124,59 +131,39 @@ pub(crate) fn ended<S: Set + 'static>() -> Box<dyn HeldSet> {
 }
 
 /// A [`List`] that takes sets too. Without any it is the host's.
+#[derive(Default)]
 pub(crate) struct SourceList {
     host: HostList,
     /// The sets; while there are none, mostly nothing.
     sets: Option<Box<dyn Beside>>,
 }
 
-impl Default for SourceList {
-    // Much code, for each front end.
-    #[inline(never)]
-    fn default() -> SourceList {
-        SourceList { host: Default::default(), sets: None }
-    }
-}
-
-/// The sets of a list, in slots that are vacant in the host's. As [`Set`], by a table.
+/// The sets of a list, which have slots in the host's. As [`Set`], by a table.
 pub(crate) trait Beside: Send + Sync {
-    /// The slots of the list; the host has more while it waits.
-    fn len(&self) -> usize;
-    fn set_len(&mut self, len: usize);
     /// Whether there is no set.
     fn is_empty(&self) -> bool;
 
-    fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags);
+    fn put(&mut self, slot: usize, set: Weak<dyn Set>, want: PollFlags);
     /// Whether the slot is a set's.
     fn set(&mut self, slot: usize, want: PollFlags) -> bool;
     /// Takes the sets away whose slots are from `slot` on and before `end`.
     fn remove(&mut self, slot: usize, end: usize);
-    fn source(&self, slot: usize) -> Option<RawSource>;
-    fn compact(&mut self, host: &mut HostList, moved: &mut dyn FnMut(usize, usize));
+    fn moved(&mut self, from: usize, to: usize);
 
     fn wait(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize>;
-    /// What the last wait found ready, by slots.
-    fn told(&self) -> &[(usize, RawSource, PollFlags)];
-    /// Is read instead of the host's list, of which `told` has all.
-    fn nothing(&self) -> &HostList;
 }
 
 #[derive(Default)]
 struct Nested {
-    /// In order of slots. The host's slots of these are vacant.
     sets: Vec<Entry>,
     /// What ends the wait when a set is changed by another thread.
     wake: Option<Arc<Wake>>,
-    len: usize,
     /// The sets that wake us now.
     observed: Vec<Arc<dyn Set>>,
-    told: Vec<(usize, RawSource, PollFlags)>,
-    nothing: HostList,
 }
 
 struct Entry {
     slot: usize,
-    raw: RawSource,
     set: Weak<dyn Set>,
     want: PollFlags,
     found: PollFlags,
@@ -194,20 +181,6 @@ impl Entry {
 pub(crate) const READY: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 
 impl SourceList {
-    /// The host's list, without what the last wait added.
-    fn own(&mut self) -> &mut HostList {
-        if let Some(sets) = &self.sets {
-            self.host.truncate(sets.len());
-        }
-        &mut self.host
-    }
-
-    fn settle(&mut self) {
-        if let Some(sets) = &mut self.sets {
-            sets.set_len(self.host.len());
-        }
-    }
-
     /// As [`List::put`].
     pub(crate) fn put(&mut self, slot: usize, source: &Member, want: PollFlags) {
         match source {
@@ -218,25 +191,27 @@ impl SourceList {
 
     /// As [`put`](SourceList::put), of what is there for certain.
     pub(crate) fn put_source(&mut self, slot: usize, source: Source<'_>, want: PollFlags) {
-        self.put(slot, &source.hold(), want);
+        match source.held() {
+            Ok(held) => self.put_held(slot, &held, want),
+            Err(set) => set.put_into(self, slot, want),
+        }
     }
 
-    // Inlined: it is three calls, and mostly one of them.
-    #[cfg_attr(target_family = "wasm", inline(always))]
+    #[inline]
     fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {
-        self.own().put(slot, held, want);
-        self.settle();
+        self.host.put(slot, held, want);
     }
 
     fn put_set(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {
-        // Its place among the others, which the host passes over.
-        let own = self.own();
-        if let Some(placeholder) = Held::placeholder() {
-            own.put(slot, &placeholder, PollFlags::empty());
-            own.vacate(slot);
-        }
-        self.sets.get_or_insert_with(|| Box::<Nested>::default()).put(slot, set, id, want);
-        self.settle();
+        self.host.put_set(slot, id);
+        // It waits for what is in the sets.
+        self.share();
+        self.sets.get_or_insert_with(|| Box::<Nested>::default()).put(slot, set, want);
+    }
+
+    /// As [`List::share`].
+    pub(crate) fn share(&mut self) {
+        self.host.share();
     }
 
     /// As [`List::refill`].
@@ -248,7 +223,6 @@ impl SourceList {
     ) {
         if let Some(sets) = &mut self.sets {
             sets.remove(0, usize::MAX);
-            self.own();
         }
         let Some(placeholder) = Held::placeholder() else { return };
         let mut found = Vec::new();
@@ -260,7 +234,6 @@ impl SourceList {
             })
         });
         self.host.refill(held, want);
-        self.settle();
         for (slot, source) in found {
             self.host.vacate(slot);
             self.put_source(slot, source, want);
@@ -270,14 +243,13 @@ impl SourceList {
     /// As [`List::source`].
     #[inline]
     pub(crate) fn source(&self, slot: usize) -> Option<RawSource> {
-        let set = self.sets.as_ref().and_then(|sets| sets.source(slot));
-        set.or_else(|| self.host.source(slot))
+        self.host.source(slot)
     }
 
     /// As [`List::set`].
     pub(crate) fn set(&mut self, slot: usize, want: PollFlags) {
         if !self.sets.as_mut().is_some_and(|sets| sets.set(slot, want)) {
-            self.own().set(slot, want);
+            self.host.set(slot, want);
         }
     }
 
@@ -286,12 +258,12 @@ impl SourceList {
         if let Some(sets) = &mut self.sets {
             sets.remove(slot, slot + 1);
         }
-        self.own().vacate(slot);
+        self.host.vacate(slot);
     }
 
     /// As [`List::len`].
     pub(crate) fn len(&self) -> usize {
-        self.sets.as_ref().map_or_else(|| self.host.len(), |sets| sets.len())
+        self.host.len()
     }
 
     /// As [`List::truncate`].
@@ -299,18 +271,18 @@ impl SourceList {
         if let Some(sets) = &mut self.sets {
             sets.remove(slots, usize::MAX);
         }
-        self.own().truncate(slots);
-        self.settle();
+        self.host.truncate(slots);
     }
 
     /// As [`List::compact`].
     pub(crate) fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
-        self.own();
-        match &mut self.sets {
-            Some(sets) => sets.compact(&mut self.host, &mut moved),
-            None => self.host.compact(moved),
-        }
-        self.settle();
+        let SourceList { host, sets } = self;
+        host.compact(|from, to| {
+            if let Some(sets) = sets {
+                sets.moved(from, to);
+            }
+            moved(from, to);
+        });
     }
 
     /// As [`List::wait_plainly`].
@@ -344,7 +316,6 @@ impl SourceList {
             Some(sets) if !sets.is_empty() => sets.wait(&mut self.host, until),
             _ => {
                 // The last one was taken away: a plain list again.
-                self.own();
                 self.sets = None;
                 self.host.wait(until)
             }
@@ -354,15 +325,7 @@ impl SourceList {
     /// As [`List::ready`].
     #[inline]
     pub(crate) fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        let told = self.sets.as_ref().map(|sets| sets.told().iter());
-        let merged = told.map(|told| told.map(|&(slot, _, flags)| (slot, flags)));
-        Ready { host: self.unmerged().ready(), merged }
-    }
-
-    /// The host's list, if it is all that there is.
-    #[inline]
-    pub(crate) fn plain(&self) -> Option<&HostList> {
-        self.sets.is_none().then_some(&self.host)
+        self.host.ready()
     }
 
     /// As [`List::collect`].
@@ -373,70 +336,23 @@ impl SourceList {
         take: PollFlags,
         found: &mut Vec<usize>,
     ) -> PollFlags {
-        match self.plain() {
-            Some(host) => host.collect(ready, take, found),
-            None => super::collect(self.ready(), ready, take, found),
-        }
+        self.host.collect(ready, take, found)
     }
 
     /// As [`List::ready_sources`].
     #[inline]
     pub(crate) fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
-        let told = self.sets.as_ref().map(|sets| sets.told().iter());
-        let merged = told.map(|told| told.map(|&(_, source, flags)| (source, flags)));
-        Ready { host: self.unmerged().ready_sources(), merged }
-    }
-
-    #[inline]
-    fn unmerged(&self) -> &HostList {
-        self.sets.as_ref().map_or(&self.host, |sets| sets.nothing())
-    }
-}
-
-/// What is ready in the host's list, or there and among the sets. (Not an enum: its
-/// variants would not stay in registers.)
-struct Ready<A, B> {
-    host: A,
-    merged: Option<B>,
-}
-
-impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Ready<A, B> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        // One of them is empty.
-        self.host.next().or_else(|| self.merged.as_mut()?.next())
-    }
-
-    /// Which of the two it is need not be asked each time.
-    #[inline]
-    fn fold<R, F: FnMut(R, T) -> R>(self, begin: R, fold: F) -> R {
-        match self.merged {
-            None => self.host.fold(begin, fold),
-            Some(merged) => merged.fold(begin, fold),
-        }
+        self.host.ready_sources()
     }
 }
 
 impl Beside for Nested {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn set_len(&mut self, len: usize) {
-        self.len = len;
-    }
-
     fn is_empty(&self) -> bool {
         self.sets.is_empty()
     }
 
-    fn put(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {
-        let raw = RawSource::Set(id);
-        let entry = Entry { slot, raw, set, want, found: PollFlags::empty() };
-        let at = self.sets.partition_point(|other| other.slot < slot);
-        self.sets.insert(at, entry);
+    fn put(&mut self, slot: usize, set: Weak<dyn Set>, want: PollFlags) {
+        self.sets.push(Entry { slot, set, want, found: PollFlags::empty() });
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) -> bool {
@@ -448,61 +364,34 @@ impl Beside for Nested {
         self.sets.retain(|entry| !(slot..end).contains(&entry.slot));
     }
 
-    fn source(&self, slot: usize) -> Option<RawSource> {
-        self.sets.iter().find(|entry| entry.slot == slot).map(|entry| entry.raw)
-    }
-
-    fn compact(&mut self, host: &mut HostList, moved: &mut dyn FnMut(usize, usize)) {
-        if let Some(placeholder) = Held::placeholder() {
-            for entry in &self.sets {
-                host.put(entry.slot, &placeholder, PollFlags::empty());
-            }
-        }
-        host.compact(|from, to| {
-            if let Some(entry) = self.sets.iter_mut().find(|entry| entry.slot == from) {
-                entry.slot = to;
-            }
-            moved(from, to);
-        });
-        for entry in &self.sets {
-            host.vacate(entry.slot);
+    fn moved(&mut self, from: usize, to: usize) {
+        if let Some(entry) = self.sets.iter_mut().find(|entry| entry.slot == from) {
+            entry.slot = to;
         }
     }
 
     fn wait(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize> {
-        host.truncate(self.len);
-        self.told.clear();
-        let waited = self.wait_for_both(host, until);
+        let len = host.len();
+        let waited = self.wait_for_both(host, len, until);
         self.let_go();
-        self.merge(host);
+        host.truncate(len);
+        if waited.is_ok() {
+            for entry in self.sets.iter().filter(|entry| !entry.found.is_empty()) {
+                host.tell(entry.slot, entry.found);
+            }
+        }
         waited
-    }
-
-    fn told(&self) -> &[(usize, RawSource, PollFlags)] {
-        &self.told
-    }
-
-    fn nothing(&self) -> &HostList {
-        &self.nothing
     }
 }
 
 impl Nested {
-    /// Takes down what is ready in the host's list and among the sets, by slots.
-    fn merge(&mut self, host: &HostList) {
-        let Nested { sets, len, told, .. } = self;
-        told.clear();
-        let mut sets = sets.iter().filter(|entry| !entry.found.is_empty()).peekable();
-        for (slot, flags) in host.ready().filter(|(slot, _)| slot < len) {
-            while let Some(set) = sets.next_if(|set| set.slot < slot) {
-                told.push((set.slot, set.raw, set.found));
-            }
-            told.extend(host.source(slot).map(|source| (slot, source, flags)));
-        }
-        told.extend(sets.map(|set| (set.slot, set.raw, set.found)));
-    }
-
-    fn wait_for_both(&mut self, host: &mut HostList, until: &Until<'_>) -> io::Result<usize> {
+    /// `len`: the slots of the list; the host has more while it waits.
+    fn wait_for_both(
+        &mut self,
+        host: &mut HostList,
+        len: usize,
+        until: &Until<'_>,
+    ) -> io::Result<usize> {
         let wake = match &self.wake {
             Some(wake) => Arc::clone(wake),
             None => Arc::clone(self.wake.insert(Arc::new(Wake::new()?))),
@@ -516,10 +405,10 @@ impl Nested {
             }
             let mut ready = self.look()?;
 
-            host.truncate(self.len);
+            host.truncate(len);
             let mut deadline = if ready == 0 { until.deadline } else { Deadline::NOW };
             if ready == 0 && !until.deadline.is_now() {
-                let mut slot = self.len;
+                let mut slot = len;
                 let mut put = |held: &Held, want| {
                     host.put(slot, held, want);
                     slot += 1;
@@ -545,16 +434,17 @@ impl Nested {
             host.wait(&Until { deadline, signals: until.signals })?;
             let mut woken = false;
             for (slot, _) in host.ready() {
-                if slot < self.len {
+                if slot < len {
                     ready += 1;
                 } else {
                     woken = true;
                 }
             }
             if woken {
+                // A set may be ready, beside what is.
                 wake.drain();
-            }
-            if ready > 0 || until.deadline.passed() {
+                until.deadline.refresh();
+            } else if ready > 0 || until.deadline.passed() {
                 return Ok(ready);
             }
         }

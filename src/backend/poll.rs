@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::glance::Glances;
 use super::unix::check_source;
-use super::{List, call};
+use super::{FIRST_SET, List, call};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 use crate::timeout::{Deadline, Signals, Until, whole_milliseconds};
@@ -56,6 +56,21 @@ impl List for PollList {
             Some(vacant) => *vacant = entry,
             None => self.fds.push(entry),
         }
+    }
+
+    fn put_set(&mut self, slot: usize, id: u64) {
+        // Below `VACANT`, which poll(2) passes over.
+        let fd = VACANT - 1 - (id - FIRST_SET) as RawFd;
+        let entry = libc::pollfd { fd, events: 0, revents: 0 };
+        match self.fds.get_mut(slot) {
+            Some(vacant) => *vacant = entry,
+            None => self.fds.push(entry),
+        }
+    }
+
+    fn tell(&mut self, slot: usize, flags: PollFlags) {
+        self.fds[slot].revents = flags.bits() as libc::c_short;
+        self.ready += 1;
     }
 
     #[inline]
@@ -244,13 +259,16 @@ impl PollList {
     /// The source that an entry's number stands for.
     #[inline]
     fn name(&self, fd: RawFd) -> RawSource {
-        RawSource::Fd(if is_ordinary(fd) { fd } else { self.odd_name(fd) })
+        if is_ordinary(fd) { RawSource::Fd(fd) } else { self.odd_name(fd) }
     }
 
     #[cold]
-    fn odd_name(&self, fd: RawFd) -> RawFd {
+    fn odd_name(&self, fd: RawFd) -> RawSource {
+        if fd < VACANT {
+            return RawSource::Set(FIRST_SET + (VACANT - 1 - fd) as u64);
+        }
         let at = RawFd::MAX.wrapping_sub(fd) as usize;
-        self.odd.get(at).copied().unwrap_or(fd)
+        RawSource::Fd(self.odd.get(at).copied().unwrap_or(fd))
     }
 
     #[inline]

@@ -16,7 +16,9 @@ use super::edge::Edge;
 use super::glance::Glances;
 use super::lock::{Between, Guard, Lent, Lock, THREADS, Turn};
 use super::nested::{self, Set, SourceList, Watch};
-use super::{Added, AtOnce, Backend, Caps, HostList, Identity, Key, List, Mode, Taker, Wake};
+use super::{
+    Added, AtOnce, Backend, Caps, FIRST_SET, HostList, Identity, Key, List, Mode, Taker, Wake,
+};
 use crate::flags::PollFlags;
 use crate::source::{Held, Member, RawSource, Source};
 use crate::timeout::{Deadline, Instant, Signals, Until, earlier};
@@ -298,10 +300,7 @@ impl State {
         let key = |at: usize| heads.get(at).map(|head| head.key(at));
         if ready <= most {
             // The ordinary case.
-            if let Some(host) = list.plain() {
-                return to.take(host.ready(), key);
-            }
-            *cursor = 0;
+            return to.take(list.ready(), key);
         }
         tell_some(list, cursor, most, key, to)
     }
@@ -437,6 +436,12 @@ impl Taker for Keeping<'_> {
 }
 
 impl Scan {
+    /// From now on one source may have several registrations.
+    #[allow(dead_code, reason = "where the kernel has kqueue")]
+    pub(crate) fn share(&self) {
+        self.lock().list.share();
+    }
+
     #[inline]
     fn lock(&self) -> Guard<'_, State> {
         self.state.lock()
@@ -677,7 +682,7 @@ impl Backend for Scan {
 
     #[inline]
     fn new() -> io::Result<Scan> {
-        static IDS: AtomicU64 = AtomicU64::new(1 << 31);
+        static IDS: AtomicU64 = AtomicU64::new(FIRST_SET);
 
         let wake = Wake::new()?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);

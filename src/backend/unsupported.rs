@@ -58,6 +58,8 @@ impl List for NoList {
     fn source(&self, _slot: usize) -> Option<RawSource> {
         None
     }
+    fn put_set(&mut self, _slot: usize, _id: u64) {}
+    fn tell(&mut self, _slot: usize, _flags: PollFlags) {}
     fn set(&mut self, _slot: usize, _want: PollFlags) {}
     fn vacate(&mut self, _slot: usize) {}
     fn len(&self) -> usize {

@@ -161,9 +161,10 @@ pub(crate) struct PollableList {
 }
 
 struct Slot {
+    /// There is none where the slot is vacant, or a set's.
     source: Option<Held>,
     /// Its name, which is two calls to ask for.
-    raw: RawSource,
+    raw: Option<RawSource>,
     want: PollFlags,
     got: PollFlags,
 }
@@ -243,13 +244,18 @@ impl List for PollableList {
     const NAME: &'static str = "wasi_io";
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
-        self.change();
-        let (raw, got) = (source.raw(), PollFlags::empty());
-        let new = Slot { source: Some(source.clone()), raw, want, got };
-        match self.slots.get_mut(slot) {
-            Some(vacant) => *vacant = new,
-            None => self.slots.push(new),
-        }
+        let (raw, got) = (Some(source.raw()), PollFlags::empty());
+        self.put_slot(slot, Slot { source: Some(source.clone()), raw, want, got });
+    }
+
+    fn put_set(&mut self, slot: usize, id: u64) {
+        let (raw, nothing) = (Some(RawSource::Set(id)), PollFlags::empty());
+        self.put_slot(slot, Slot { source: None, raw, want: nothing, got: nothing });
+    }
+
+    fn tell(&mut self, slot: usize, flags: PollFlags) {
+        self.slots[slot].got = flags;
+        self.ready.insert(std::iter::once(slot as u32));
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
@@ -262,11 +268,12 @@ impl List for PollableList {
     fn vacate(&mut self, slot: usize) {
         self.change();
         let slot = &mut self.slots[slot];
-        (slot.source, slot.want, slot.got) = (None, PollFlags::empty(), PollFlags::empty());
+        (slot.source, slot.raw) = (None, None);
+        (slot.want, slot.got) = (PollFlags::empty(), PollFlags::empty());
     }
 
     fn source(&self, slot: usize) -> Option<RawSource> {
-        self.slots.get(slot).filter(|slot| slot.source.is_some()).map(|slot| slot.raw)
+        self.slots.get(slot)?.raw
     }
 
     fn len(&self) -> usize {
@@ -284,7 +291,7 @@ impl List for PollableList {
         self.change();
         let (mut from, mut to) = (0, 0);
         self.slots.retain(|slot| {
-            let stays = slot.source.is_some();
+            let stays = slot.raw.is_some();
             if stays {
                 moved(from, to);
                 to += 1;
@@ -320,13 +327,21 @@ impl List for PollableList {
     #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
         self.ready.iter().filter_map(|slot| {
-            let Slot { source, raw, got, .. } = self.slots.get(slot)?;
-            source.is_some().then_some((*raw, *got))
+            let Slot { raw, got, .. } = self.slots.get(slot)?;
+            Some(((*raw)?, *got))
         })
     }
 }
 
 impl PollableList {
+    fn put_slot(&mut self, slot: usize, new: Slot) {
+        self.change();
+        match self.slots.get_mut(slot) {
+            Some(vacant) => *vacant = new,
+            None => self.slots.push(new),
+        }
+    }
+
     /// Whether all that is asked is kept: there are bare pollables alone.
     #[inline]
     fn is_plain(&self) -> bool {

@@ -186,8 +186,9 @@ const WRITE: usize = 1;
 const EXCEPT: usize = 2;
 
 struct Slot {
-    /// `INVALID_SOCKET` is vacant.
+    /// `INVALID_SOCKET`: it is vacant, or a set's.
     socket: SOCKET,
+    source: Option<RawSource>,
     want: PollFlags,
     got: PollFlags,
 }
@@ -220,17 +221,20 @@ impl List for WinsockList {
     const NAME: &'static str = "winsock";
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
-        let entry = Slot { socket: socket_of(source), want, got: PollFlags::empty() };
-        match self.slots.get_mut(slot) {
-            Some(vacant) => *vacant = entry,
-            None => self.slots.push(entry),
-        }
-        self.changed = true;
+        self.put_slot(slot, socket_of(source), source.raw(), want);
+    }
+
+    fn put_set(&mut self, slot: usize, id: u64) {
+        self.put_slot(slot, INVALID_SOCKET, RawSource::Set(id), PollFlags::empty());
+    }
+
+    fn tell(&mut self, slot: usize, flags: PollFlags) {
+        self.slots[slot].got = flags;
+        self.ready += 1;
     }
 
     fn source(&self, slot: usize) -> Option<RawSource> {
-        let socket = self.slots.get(slot)?.socket;
-        (socket != INVALID_SOCKET).then_some(RawSource::Socket(socket as _))
+        self.slots.get(slot)?.source
     }
 
     fn set(&mut self, slot: usize, want: PollFlags) {
@@ -239,8 +243,8 @@ impl List for WinsockList {
     }
 
     fn vacate(&mut self, slot: usize) {
-        self.slots[slot].socket = INVALID_SOCKET;
-        self.slots[slot].got = PollFlags::empty();
+        let slot = &mut self.slots[slot];
+        (slot.socket, slot.source, slot.got) = (INVALID_SOCKET, None, PollFlags::empty());
         self.changed = true;
     }
 
@@ -256,7 +260,7 @@ impl List for WinsockList {
     fn compact(&mut self, mut moved: impl FnMut(usize, usize)) {
         let (mut from, mut to) = (0, 0);
         self.slots.retain(|slot| {
-            let stays = slot.socket != INVALID_SOCKET;
+            let stays = slot.source.is_some();
             if stays {
                 moved(from, to);
                 to += 1;
@@ -303,6 +307,15 @@ impl List for WinsockList {
 }
 
 impl WinsockList {
+    fn put_slot(&mut self, slot: usize, socket: SOCKET, source: RawSource, want: PollFlags) {
+        let entry = Slot { socket, source: Some(source), want, got: PollFlags::empty() };
+        match self.slots.get_mut(slot) {
+            Some(vacant) => *vacant = entry,
+            None => self.slots.push(entry),
+        }
+        self.changed = true;
+    }
+
     fn forget(&mut self) {
         if mem::take(&mut self.ready) > 0 {
             for slot in &mut self.slots {

@@ -3,12 +3,49 @@
 //! [wasi_snapshot_preview1](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md)
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 use crate::flags::PollFlags;
 
-pub(super) use wasi::{Errno, Event, Filetype, Subscription};
+use std::num::NonZero;
+
+pub(super) use wasi::{Event, Subscription};
+
+/// The number of an error. (So that a result is a number, too.)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Errno(NonZero<u16>);
+
+impl Errno {
+    /// `None` where it is a success.
+    pub(super) fn new(raw: u16) -> Option<Errno> {
+        NonZero::new(raw).map(Errno)
+    }
+
+    /// A number that is no success.
+    pub(super) const fn own(raw: u16) -> Errno {
+        match NonZero::new(raw) {
+            Some(raw) => Errno(raw),
+            None => panic!("a success"),
+        }
+    }
+
+    pub(super) fn is(self, other: wasi::Errno) -> bool {
+        self.raw() == other.raw()
+    }
+
+    pub(super) fn raw(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// The number of a descriptor's type.
+pub(super) type Filetype = u8;
+/// Of one that is not open, and of one that nobody has looked at.
+pub(super) const CLOSED: Filetype = u8::MAX;
+pub(super) const UNSEEN: Filetype = u8::MAX - 1;
+/// Of a set, and of none.
+pub(super) const SET: Filetype = u8::MAX - 2;
+pub(super) const VACANT: Filetype = u8::MAX - 3;
 
 /// What a descriptor may be ready for, as an index.
 pub(super) const READ: usize = 0;
@@ -19,23 +56,25 @@ pub(super) const DIRECTIONS: std::ops::Range<usize> = READ..WRITE + 1;
 pub(super) const FOR_EVER: u64 = u64::MAX;
 
 /// The clock's own name, and no descriptor's: behind all of them (see [`is_next`]).
-pub(super) const CLOCK: u64 = !SHARED;
+pub(super) const CLOCK: u64 = !SECOND;
 
-/// Several slots have the descriptor: such a name is before all others.
-pub(super) const SHARED: u64 = 1 << 63;
+/// The descriptor is asked for something else before: such a name is before all others.
+pub(super) const SECOND: u64 = 1 << 63;
 
-/// What a descriptor is asked for by: its first slot, so that what is told in order is
-/// in the order of slots; itself; and beside these the direction. Slots count from 1 here,
-/// for some hosts answer with 0 what nobody asked.
-pub(super) fn name(slot: u32, fd: u32, shared: bool) -> u64 {
-    u64::from(shared) << 63 | (u64::from(slot) + 1) << 32 | u64::from(fd << 1)
+/// What a direction of a descriptor is asked for by: its slot, so that what is told in order
+/// is in the order of slots; itself; and the direction. Slots count from 1 here, for some
+/// hosts answer with 0 what nobody asked.
+pub(super) fn name(slot: usize, fd: u32, direction: usize) -> u64 {
+    (slot as u64 + 1) << 32 | u64::from(fd.min(UNNAMED) << 1) | direction as u64
 }
 
-/// The slot of a name that is not shared; of one that is none of these, one that there is
-/// not.
+/// In a name: what is in the slot is a larger number, or a set.
+pub(super) const UNNAMED: u32 = i32::MAX as u32;
+
+/// The slot of a name; of one that is none of these, one that there is not.
 #[inline]
 pub(super) fn slot(name: u64) -> usize {
-    ((name >> 32) as u32).wrapping_sub(1) as usize
+    (((name & !SECOND) >> 32) as u32).wrapping_sub(1) as usize
 }
 
 #[inline]
@@ -64,8 +103,7 @@ pub(super) fn is_next(name: u64, last: u64) -> bool {
     name.cast_signed() > (last | 1).cast_signed()
 }
 
-// Apart, as `clock`: a record is 48 bytes to be written.
-#[inline(never)]
+#[inline]
 pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription {
     let fd = wasi::SubscriptionFdReadwrite { file_descriptor: fd };
     let (tag, u) = if direction == READ {
@@ -74,7 +112,7 @@ pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription
         (wasi::EVENTTYPE_FD_WRITE, wasi::SubscriptionUU { fd_write: fd })
     };
     let u = wasi::SubscriptionU { tag: tag.raw(), u };
-    Subscription { userdata: name | direction as u64, u }
+    Subscription { userdata: name, u }
 }
 
 /// An event of our own.
@@ -87,11 +125,10 @@ pub(super) fn event(userdata: u64, flags: u16) -> Event {
     }
 }
 
-/// The clock that ends a wait. Relative, because hosts get absolute times wrong; and never of
-/// zero, because to some that is for ever.
+/// The clock that ends a wait. Relative, because hosts get absolute times wrong. (Zero is for
+/// ever to some.)
 #[inline(never)]
-pub(super) fn clock(left: u64) -> Subscription {
-    let timeout = left.max(1);
+pub(super) fn clock(timeout: u64) -> Subscription {
     let clock =
         wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
     let u =
@@ -139,21 +176,15 @@ unsafe fn poll_oneoff(
 ) -> Result<(), Errno> {
     let (from, many, told) = (asked.as_ptr(), asked.len(), std::ptr::from_mut(told));
     // SAFETY: as the caller says.
-    error_of(unsafe {
+    let errno = unsafe {
         wasi::wasi_snapshot_preview1::poll_oneoff(
             from as i32,
             events as i32,
             many as i32,
             told as i32,
         )
-    })
-}
-
-/// What a call of the host's answers.
-#[inline]
-fn error_of(raw: i32) -> Result<(), Errno> {
-    // SAFETY: an `Errno` is a number and nothing else.
-    if raw == 0 { Ok(()) } else { Err(unsafe { std::mem::transmute::<u16, Errno>(raw as u16) }) }
+    };
+    Errno::new(errno as u16).map_or(Ok(()), Err)
 }
 
 /// Of a host that claims to have told more than it was asked. (Out of the way: the smaller of
@@ -180,15 +211,16 @@ impl DerefMut for Events {
     }
 }
 
-/// What the host says of one direction of a descriptor without waiting: nothing, or an error
-/// and how many bytes.
-pub(super) fn look(fd: u32, direction: usize) -> Result<Option<(Errno, u64)>, Errno> {
-    let asked = [subscription(fd, name(0, fd, false), direction), clock(0)];
+/// How much the host says that there is to read of a descriptor that is ready now, if it
+/// says something.
+pub(super) fn bytes(fd: u32) -> Option<u64> {
+    let asked = [subscription(fd, name(0, fd, READ), READ), clock(1)];
     let mut events = [NOTHING; 2];
     // SAFETY: there is room for two events.
-    unsafe { poll_oneoff(&asked, events.as_mut_ptr(), &mut 0) }?;
-    let event = events.iter().find(|event| event.userdata == asked[0].userdata);
-    Ok(event.map(|event| (event.error, event.fd_readwrite.nbytes)))
+    unsafe { poll_oneoff(&asked, events.as_mut_ptr(), &mut 0) }.ok()?;
+    let told =
+        |event: &&Event| event.userdata == asked[0].userdata && event.error == wasi::ERRNO_SUCCESS;
+    events.iter().find(told).map(|event| event.fd_readwrite.nbytes)
 }
 
 /// An event of nothing that has a name.
@@ -199,20 +231,28 @@ const NOTHING: Event = Event {
     fd_readwrite: wasi::EventFdReadwrite { nbytes: 0, flags: 0 },
 };
 
-/// The type of a descriptor, if it is open.
-pub(super) fn filetype(fd: u32) -> Result<Filetype, Errno> {
-    let mut stat = MaybeUninit::<wasi::Fdstat>::uninit();
-    let place = stat.as_mut_ptr();
-    // SAFETY: any number may be asked about. The host fills what it says is so.
-    unsafe {
-        error_of(wasi::wasi_snapshot_preview1::fd_fdstat_get(fd as i32, place as i32))?;
-        Ok(stat.assume_init().fs_filetype)
+/// The type of a descriptor; [`CLOSED`] if it is not open.
+pub(super) fn filetype(fd: u32) -> Filetype {
+    let unknown = wasi::Fdstat {
+        fs_filetype: wasi::FILETYPE_UNKNOWN,
+        fs_flags: 0,
+        fs_rights_base: 0,
+        fs_rights_inheriting: 0,
+    };
+    let mut stat = unknown;
+    let place = &raw mut stat;
+    // SAFETY: any number may be asked about, and there is room for what is said.
+    match unsafe { wasi::wasi_snapshot_preview1::fd_fdstat_get(fd as i32, place as i32) } {
+        BADF => CLOSED,
+        _ => stat.fs_filetype.raw(),
     }
 }
 
+const BADF: i32 = wasi::ERRNO_BADF.raw() as i32;
+
 /// Whether a descriptor of this type is always ready.
 pub(super) fn is_file(filetype: Filetype) -> bool {
-    matches!(filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY)
+    filetype == wasi::FILETYPE_REGULAR_FILE.raw() || filetype == wasi::FILETYPE_DIRECTORY.raw()
 }
 
 /// Nanoseconds since some moment. A host without a clock stands still, at 0.

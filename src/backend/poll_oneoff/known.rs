@@ -19,10 +19,8 @@ pub(super) const STDIN_ASKED: u16 = 16;
 /// A wait for one source, or for any, ended before the clock.
 pub(super) const WAKES_FOR_ONE: u16 = 32;
 
-/// A wait for several sources went on although one was ready.
-pub(super) const WAITS_FOR_ALL: u16 = 64;
-/// A wait for one source went on although it was ready.
-pub(super) const SLEEPS: u16 = 128;
+/// A wait went on until the clock, although something was ready.
+pub(super) const SLEEPS: u16 = 64;
 /// It does not keep silent about descriptors that are not open, or worse.
 pub(super) const TELLS_CLOSED: u16 = 256;
 

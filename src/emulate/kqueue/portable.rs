@@ -116,6 +116,7 @@ impl Host {
 
     pub(super) fn new() -> io::Result<(Own, Host)> {
         let set = Arc::new(Scan::new()?);
+        set.share();
         let own = Arc::clone(&set);
         let host = Host {
             set,

@@ -1,6 +1,7 @@
 //! | command | what it does | what it prints |
 //! |---|---|---|
 //! | `reg:FDS:FLAGS` `mod:FDS:FLAGS` `unreg:FDS` | of one `Poll` | errors |
+//! | `nest:FDS:FLAGS` | adds an `Epoll` of these to the `Poll` | errors |
 //! | `poll:TIMEOUT` | waits with it | `poll MS: FD=FLAGS ...` |
 //! | `loop:N:TIMEOUT` | waits N times | `loop EVENTS allocations A pages P` |
 //! | `select:READ:WRITE:EXCEPT:TIMEOUT` | | `select MS: READ / WRITE / EXCEPT` |
@@ -23,8 +24,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use readiness::{
-    Events, Filter, Interest, Kevent, Kqueue, Mode, NoteFlags, Poll, PollFlags, RawSource,
-    Selection, Selector, os_error, select, select_into,
+    Epoll, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, NoteFlags, Poll, PollFlags,
+    RawSource, Selection, Selector, os_error, select, select_into,
 };
 
 use crate::count::allocations;
@@ -34,6 +35,7 @@ pub struct Guest {
     poll: Poll,
     selector: Option<Selector>,
     kqueue: Option<Kqueue>,
+    epolls: Vec<Epoll>,
 }
 
 type Answer = io::Result<String>;
@@ -52,6 +54,10 @@ impl Guest {
             "unreg" => {
                 let mut all = descriptors(word()).into_iter();
                 all.try_for_each(|fd| self.poll.unregister_raw(RawSource::Fd(fd))).map(silent)
+            }
+            "nest" => {
+                let (sources, flags) = (sources(word()), flags(word()));
+                self.nest(&sources, flags)
             }
             "poll" => poll(&mut self.poll, timeout(word())),
             "loop" => {
@@ -150,6 +156,18 @@ impl Guest {
                 self.poll.register(&source, flags)?;
             }
         }
+        Ok(String::new())
+    }
+
+    fn nest(&mut self, sources: &[BorrowedFd<'_>], flags: PollFlags) -> Answer {
+        let epoll = Epoll::new()?;
+        for source in sources {
+            let out = flags.contains(PollFlags::OUT);
+            let flags = if out { EpollFlags::IN | EpollFlags::OUT } else { EpollFlags::IN };
+            epoll.register(source, flags)?;
+        }
+        self.poll.register(&epoll, PollFlags::IN)?;
+        self.epolls.push(epoll);
         Ok(String::new())
     }
 
