@@ -159,7 +159,7 @@ pub(crate) fn filter_error(
     kind: io::ErrorKind,
     why: &'static str,
 ) -> io::Error {
-    io::Error::new(kind, FilterError { filter, number, why })
+    boxed(kind, Box::new(FilterError { filter, number, why }))
 }
 
 /// The error of a change, by its filter: where the system has no `errno`, its words

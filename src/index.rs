@@ -60,7 +60,6 @@ impl Index {
         *self.place(code) = NOWHERE;
     }
 
-    #[allow(dead_code, reason = "for hosts that have to be asked in turns")]
     pub(crate) fn clear(&mut self) {
         self.small.clear();
         self.large.clear();

@@ -402,9 +402,10 @@ impl Selection {
         if len == 0 {
             // The list may have others by now.
             index.clear();
-        }
-        for source in (len..slots.len()).filter_map(|slot| list.source(slot)) {
-            index.remove(source.code());
+        } else {
+            for source in (len..slots.len()).filter_map(|slot| list.source(slot)) {
+                index.remove(source.code());
+            }
         }
         list.truncate(len);
         slots.truncate(len);
@@ -484,14 +485,13 @@ impl Several {
     #[cold]
     fn add(&mut self, which: usize, source: Source<'_>) {
         let Some(&(want, _)) = WANTS.get(which) else { return };
-        let nothing = PollFlags::empty();
-        let slot = self.poll.put(source, nothing);
-        if slot == self.known.len() {
-            self.known.push(Known { want: nothing, got: nothing });
-        }
-        if let Some(known) = self.known.get_mut(slot) {
-            known.want |= want;
-            self.poll.list.set(slot, known.want);
+        let slot = self.poll.put(source, want);
+        match self.known.get_mut(slot) {
+            None => self.known.push(Known { want, got: PollFlags::empty() }),
+            Some(known) => {
+                known.want |= want;
+                self.poll.list.set(slot, known.want);
+            }
         }
         self.slot_of.push((slot as u32, which as u32));
     }

@@ -1,4 +1,4 @@
-//! The errors of epoll_ctl(2) and kevent(2), by the platform's numbers.
+//! The errors of epoll_ctl(2) and kevent(2), by the platform's numbers; and its words.
 
 #![allow(dead_code, reason = "some kernels answer themselves")]
 

@@ -106,7 +106,7 @@ impl HeldSet for WeakSet {
         if self.check().is_ok() {
             list.put_set(slot, Weak::clone(&self.set), self.id, want);
         } else if let Some(closed) = Held::closed() {
-            list.put_held(slot, &closed, want);
+            list.host.put(slot, &closed, want);
         }
     }
 
@@ -184,7 +184,7 @@ impl SourceList {
     /// As [`List::put`].
     pub(crate) fn put(&mut self, slot: usize, source: &Member, want: PollFlags) {
         match source {
-            Member::Host(held) => self.put_held(slot, held, want),
+            Member::Host(held) => self.host.put(slot, held, want),
             Member::Set(set) => set.put_into(self, slot, want),
         }
     }
@@ -192,14 +192,9 @@ impl SourceList {
     /// As [`put`](SourceList::put), of what is there for certain.
     pub(crate) fn put_source(&mut self, slot: usize, source: Source<'_>, want: PollFlags) {
         match source.held() {
-            Ok(held) => self.put_held(slot, &held, want),
+            Ok(held) => self.host.put(slot, &held, want),
             Err(set) => set.put_into(self, slot, want),
         }
-    }
-
-    #[inline]
-    fn put_held(&mut self, slot: usize, held: &Held, want: PollFlags) {
-        self.host.put(slot, held, want);
     }
 
     fn put_set(&mut self, slot: usize, set: Weak<dyn Set>, id: u64, want: PollFlags) {

@@ -51,21 +51,14 @@ impl List for PollList {
     const REFILLS: bool = true;
 
     fn put(&mut self, slot: usize, source: &Held, want: PollFlags) {
-        let entry = libc::pollfd { fd: self.number(source), events: events(want), revents: 0 };
-        match self.fds.get_mut(slot) {
-            Some(vacant) => *vacant = entry,
-            None => self.fds.push(entry),
-        }
+        let fd = self.number(source);
+        self.put_number(slot, fd, events(want));
     }
 
     fn put_set(&mut self, slot: usize, id: u64) {
         // Below `VACANT`, which poll(2) passes over.
         let fd = VACANT - 1 - (id - FIRST_SET) as RawFd;
-        let entry = libc::pollfd { fd, events: 0, revents: 0 };
-        match self.fds.get_mut(slot) {
-            Some(vacant) => *vacant = entry,
-            None => self.fds.push(entry),
-        }
+        self.put_number(slot, fd, 0);
     }
 
     fn tell(&mut self, slot: usize, flags: PollFlags) {
@@ -199,6 +192,14 @@ impl List for PollList {
 }
 
 impl PollList {
+    fn put_number(&mut self, slot: usize, fd: RawFd, events: libc::c_short) {
+        let entry = libc::pollfd { fd, events, revents: 0 };
+        match self.fds.get_mut(slot) {
+            Some(vacant) => *vacant = entry,
+            None => self.fds.push(entry),
+        }
+    }
+
     /// poll(2) passes over negative numbers, and these are to be told as not open.
     /// So are those that are too large for a descriptor: instead of either it gets
     /// the largest ones, from the top down.

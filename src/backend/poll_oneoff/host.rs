@@ -3,11 +3,10 @@
 //! [wasi_snapshot_preview1](https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md)
 
 use std::io;
+use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 
 use crate::flags::PollFlags;
-
-use std::num::NonZero;
 
 pub(super) use wasi::{Event, Subscription};
 
