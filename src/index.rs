@@ -1,5 +1,7 @@
 //! From a source's code, [`RawSource::code`](crate::RawSource), to where its registration stands.
 
+use crate::backend::grow;
+
 /// Small codes, which descriptors and handles have, index an array; the others, of which
 /// there are few, are searched.
 #[derive(Default)]
@@ -13,29 +15,6 @@ const NOWHERE: u32 = u32::MAX;
 const SMALL: u64 = 1 << 22;
 
 impl Index {
-    /// Where it is noted, used or not.
-    // Apart: it is all that there is to this.
-    #[inline(never)]
-    fn place(&mut self, code: u64) -> &mut u32 {
-        let Index { small, large } = self;
-        if code < SMALL {
-            let at = code as usize;
-            while small.len() <= at {
-                small.push(NOWHERE);
-            }
-            return &mut small[at];
-        }
-        let known = large.iter().position(|(other, _)| *other == code);
-        let unused = || large.iter().position(|(_, at)| *at == NOWHERE);
-        let at = known.or_else(unused).unwrap_or(large.len());
-        if at == large.len() {
-            large.push((code, NOWHERE));
-        }
-        let (name, place) = &mut large[at];
-        *name = code;
-        place
-    }
-
     #[inline]
     pub(crate) fn get(&self, code: u64) -> Option<u32> {
         Some(self.find(code)).filter(|at| *at != NOWHERE)
@@ -45,19 +24,42 @@ impl Index {
     #[cfg_attr(target_family = "wasm", inline(never))]
     #[cfg_attr(not(target_family = "wasm"), inline)]
     fn find(&self, code: u64) -> u32 {
-        if code < SMALL {
-            return self.small.get(code as usize).copied().unwrap_or(NOWHERE);
-        }
-        let place = self.large.iter().find(|(other, _)| *other == code);
-        place.map_or(NOWHERE, |(_, at)| *at)
+        let found = if code < SMALL {
+            self.small.get(code as usize)
+        } else {
+            self.large.iter().find(|(other, _)| *other == code).map(|(_, at)| at)
+        };
+        found.copied().unwrap_or(NOWHERE)
     }
 
+    // Apart: it is all that there is to this.
+    #[inline(never)]
     pub(crate) fn insert(&mut self, code: u64, at: u32) {
-        *self.place(code) = at;
+        let Index { small, large } = self;
+        if code < SMALL {
+            let place = code as usize;
+            while small.len() <= place {
+                grow::push(small, NOWHERE);
+            }
+            if let Some(place) = small.get_mut(place) {
+                *place = at;
+            }
+        } else if let Some(place) = large.iter_mut().find(|(other, _)| *other == code) {
+            place.1 = at;
+        } else {
+            grow::push(large, (code, at));
+        }
     }
 
     pub(crate) fn remove(&mut self, code: u64) {
-        *self.place(code) = NOWHERE;
+        let Index { small, large } = self;
+        if code < SMALL {
+            if let Some(place) = small.get_mut(code as usize) {
+                *place = NOWHERE;
+            }
+        } else if let Some(place) = large.iter().position(|(other, _)| *other == code) {
+            large.swap_remove(place);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::backend::{HostList, List};
+use crate::backend::{HostList, List, grow};
 use crate::error::not_open;
 use crate::flags::PollFlags;
 use crate::poll::Poll;
@@ -149,23 +149,27 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
         return Ok(Selected { read, write, except });
     }
     // There is nothing that could be the same as the last time.
-    let (mut several, mut items) = (Several::default(), Vec::new());
+    let mut several = Several::default();
+    let mut items = Vec::new();
     let mut add = |which, item: &'a T| {
         several.add(which, item.as_source());
-        items.push(item);
+        grow::push(&mut items, item);
     };
     read.into_iter().for_each(|item| add(0, item));
     write.into_iter().for_each(|item| add(1, item));
     except.into_iter().for_each(|item| add(2, item));
     several.wait(&mut until)?;
-    let mut lists = [const { Vec::new() }; 3];
+    let mut found = Selected { read: Vec::new(), write: Vec::new(), except: Vec::new() };
     for (at, item) in items.iter().enumerate() {
-        if let Some(list) = lists.get_mut(several.ready_in(at)) {
-            list.push(*item);
-        }
+        let list = match several.ready_at(at) {
+            0 => &mut found.read,
+            1 => &mut found.write,
+            2 => &mut found.except,
+            _ => continue,
+        };
+        grow::push(list, *item);
     }
-    let [read, write, except] = lists;
-    Ok(Selected { read, write, except })
+    Ok(found)
 }
 
 /// [`select()`] into a result that is used again: no allocation once it has grown.
@@ -205,8 +209,9 @@ struct Several {
     poll: Poll,
     /// By slot.
     known: Vec<Known>,
-    /// From a position in the lists, one after the other, to its slot; and which list it is.
-    slot_of: Vec<(u32, u32)>,
+    /// From a position in the lists, one after the other, to its slot; and which list it is, in
+    /// the last two bits.
+    places: Vec<u32>,
     /// Some slots are passed over.
     passed_over: bool,
 }
@@ -216,8 +221,9 @@ const NONE: usize = 3;
 
 #[derive(Clone, Copy)]
 struct Known {
-    /// What is wanted of a source, and what it answered.
+    /// What is wanted of a source, what is taken for it, and what it answered.
     want: PollFlags,
+    take: PollFlags,
     got: PollFlags,
 }
 
@@ -280,7 +286,7 @@ impl Selection {
         let end = self.take_in(0, 0, read);
         let end = self.take_in(1, end, write);
         let end = self.take_in(2, end, except);
-        if end != self.several.slot_of.len() {
+        if end != self.several.places.len() {
             self.cut(end);
         }
         if let Some(found) = self.found.get_mut(self.only) {
@@ -391,14 +397,14 @@ impl Selection {
     #[cold]
     fn cut(&mut self, at: usize) {
         let Selection { several, known, ends, .. } = self;
-        let Several { poll: Poll { list, index, .. }, known: slots, slot_of, .. } = several;
+        let Several { poll: Poll { list, index, .. }, known: slots, places, .. } = several;
         known.truncate(at);
-        slot_of.truncate(at);
+        places.truncate(at);
         for end in ends.iter_mut() {
             *end = at.min(*end);
         }
         // Slots are in the order in which their sources come first.
-        let len = slot_of.iter().map(|(slot, _)| *slot as usize + 1).max().unwrap_or(0);
+        let len = places.iter().map(|place| slot(*place) + 1).max().unwrap_or(0);
         if len == 0 {
             // The list may have others by now.
             index.clear();
@@ -410,10 +416,12 @@ impl Selection {
         list.truncate(len);
         slots.truncate(len);
         for known in slots.iter_mut() {
-            known.want = PollFlags::empty();
+            *known = Known::NOTHING;
         }
-        for (slot, which) in slot_of.iter() {
-            slots[*slot as usize].want |= WANTS[*which as usize].0;
+        for place in places.iter() {
+            let (known, (want, take)) = (&mut slots[slot(*place)], WANTS[which(*place)]);
+            known.want |= want;
+            known.take |= take;
         }
         for (slot, known) in slots.iter().enumerate() {
             list.set(slot, known.want);
@@ -429,7 +437,7 @@ impl Selection {
         several.wait(until)?;
         let mut start = 0;
         for (end, found) in ends.iter().zip(found) {
-            let ready = |at: &usize| several.ready_in(start + at) != NONE;
+            let ready = |at: &usize| several.ready_at(start + at) != NONE;
             found.extend((0..end - start).filter(ready));
             start = *end;
         }
@@ -480,71 +488,78 @@ impl Selection {
     }
 }
 
+/// Of a [place](Several).
+fn slot(place: u32) -> usize {
+    place as usize >> 2
+}
+
+fn which(place: u32) -> usize {
+    place as usize & 3
+}
+
+impl Known {
+    const NOTHING: Known =
+        Known { want: PollFlags::empty(), take: PollFlags::empty(), got: PollFlags::empty() };
+}
+
 impl Several {
     /// Takes in a source behind the others.
     #[cold]
     fn add(&mut self, which: usize, source: Source<'_>) {
-        let Some(&(want, _)) = WANTS.get(which) else { return };
+        let Some(&(want, take)) = WANTS.get(which) else { return };
         let slot = self.poll.put(source, want);
-        match self.known.get_mut(slot) {
-            None => self.known.push(Known { want, got: PollFlags::empty() }),
-            Some(known) => {
-                known.want |= want;
-                self.poll.list.set(slot, known.want);
-            }
+        if slot == self.known.len() {
+            grow::push(&mut self.known, Known::NOTHING);
         }
-        self.slot_of.push((slot as u32, which as u32));
+        if let Some(known) = self.known.get_mut(slot) {
+            known.want |= want;
+            known.take |= take;
+            self.poll.list.set(slot, known.want);
+        }
+        grow::push(&mut self.places, (slot << 2 | which) as u32);
     }
 
-    /// Waits until one of the lists has something, of which [`ready_in`](Several::ready_in)
+    /// Waits until one of the lists has something, of which [`ready_at`](Several::ready_at)
     /// knows then, or the time is up.
     fn wait(&mut self, until: &mut Until<'_>) -> io::Result<()> {
-        for known in &mut self.known {
-            known.got = PollFlags::empty();
-        }
+        let list = &mut self.poll.list;
         loop {
-            let ready = self.poll.list.wait(until)?;
-            self.take_in()?;
-            if ready == 0 || (0..self.slot_of.len()).any(|at| self.ready_in(at) != NONE) {
+            let mut over = list.wait(until)? == 0;
+            for known in &mut self.known {
+                known.got = PollFlags::empty();
+            }
+            for (slot, flags) in list.ready() {
+                if flags.contains(PollFlags::NVAL) {
+                    if let Some(source) = list.source(slot) {
+                        return Err(not_open("select", source));
+                    }
+                }
+                if let Some(known) = self.known.get_mut(slot) {
+                    known.got = flags;
+                    over |= flags.intersects(known.take);
+                }
+            }
+            if over {
                 return Ok(());
             }
-            self.pass_over();
+            // poll(2) tells of hang-ups unasked, select(2) does not: slots that have nothing
+            // else to say are passed over from then on.
+            self.passed_over = true;
+            for (slot, known) in self.known.iter().enumerate() {
+                if !known.got.is_empty() {
+                    list.vacate(slot);
+                }
+            }
             until.deadline.refresh();
         }
     }
 
-    /// Takes in what the wait found.
-    fn take_in(&mut self) -> io::Result<()> {
-        for (slot, flags) in self.poll.list.ready() {
-            if flags.contains(PollFlags::NVAL) {
-                if let Some(source) = self.poll.list.source(slot) {
-                    return Err(not_open("select", source));
-                }
-            }
-            if let Some(known) = self.known.get_mut(slot) {
-                known.got = flags;
-            }
-        }
-        Ok(())
-    }
-
     /// The list that a position is in, if it is ready; else [`NONE`].
-    fn ready_in(&self, at: usize) -> usize {
-        let Some(&(slot, which)) = self.slot_of.get(at) else { return NONE };
-        let take = WANTS.get(which as usize).map_or(PollFlags::empty(), |(_, take)| *take);
-        let ready = self.known.get(slot as usize).is_some_and(|known| known.got.intersects(take));
-        if ready { which as usize } else { NONE }
-    }
-
-    /// poll(2) tells of hang-ups unasked, select(2) does not: slots that have nothing else
-    /// to say are passed over from then on.
-    fn pass_over(&mut self) {
-        self.passed_over = true;
-        for (slot, known) in self.known.iter().enumerate() {
-            if !known.got.is_empty() {
-                self.poll.list.vacate(slot);
-            }
-        }
+    fn ready_at(&self, at: usize) -> usize {
+        let Some(&place) = self.places.get(at) else { return NONE };
+        let take = WANTS.get(which(place)).map_or(PollFlags::empty(), |(_, take)| *take);
+        let ready = self.known.get(slot(place)).is_some_and(|known| known.got.intersects(take));
+        if ready { which(place) } else { NONE }
     }
 }
 

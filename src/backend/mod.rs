@@ -121,11 +121,11 @@ fn collect(
     found: &mut Vec<usize>,
 ) -> PollFlags {
     found.clear();
-    found.reserve(ready);
+    grow::make_room(found, ready);
     let mut seen = PollFlags::empty();
     for (slot, flags) in told {
         if flags.intersects(take) {
-            found.push(slot);
+            grow::push(found, slot);
         }
         seen |= flags;
     }
@@ -385,6 +385,7 @@ pub(crate) use connect::start_connect;
 mod edge;
 pub(crate) mod errno;
 pub(crate) mod glance;
+pub(crate) mod grow;
 pub(crate) mod lock;
 mod nested;
 #[cfg(not(any(
