@@ -155,10 +155,10 @@ class Host:
         waiting = [(fd, sub) for fd, sub in waiting if sub.userdata not in hidden]
         times = [self.time(fd, sub) for fd, sub in waiting]
         until = self.until(times, deadline, bool(told))
-        if self.clocks == "early" and until == deadline:
-            until = self.now + (until - self.now) // 2
         if until == NEVER:
             raise Misuse("a wait that nothing ends")
+        if self.clocks == "early" and until == deadline:
+            until = self.now + (until - self.now) // 2
         self.now = max(self.now, int(until))
         ready = [(fd, sub) for (fd, sub), at in zip(waiting, times, strict=True) if at <= self.now]
         if self.grain > 1 and zero:

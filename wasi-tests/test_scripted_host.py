@@ -196,7 +196,10 @@ def test_a_mark_is_for_what_the_host_counts_and_else_for_whatever_there_is(run, 
 # ---- how long a wait is
 
 
-WAITS = [{}, dict(waits="all"), dict(waits="all", grain=MS), dict(waits="clock"), dict(waits="first")]
+WAITS = [
+    {}, dict(waits="all"), dict(waits="all", grain=MS), dict(waits="clock"), dict(waits="first"),
+    dict(waits="all", grain=MS, clock_name="0"),
+]  # fmt: skip
 
 
 @hosts(*WAITS)
@@ -332,6 +335,13 @@ def test_a_second_direction_is_told_although_the_process_stood_still(run, timeou
     fds = {4: idle(), 5: readable(), 6: writable()}
     result = run(dict(grain=MS, stalls=3, waits="all", both=False), fds, "reg:4-6:IN+OUT", *[f"poll:{timeout}"] * 6)
     assert result.all("poll") == ["5=IN 6=OUT"] * 6
+
+
+@pytest.mark.parametrize("stalls", [2, 3])
+def test_each_of_those_that_are_tried_alone_is_told_although_the_process_stood_still(run, stalls):
+    quirks = dict(grain=MS, stalls=stalls, waits="all", nbytes=False)
+    result = run(quirks, {4: writable(), 5: writable(), 6: writable()}, "select::4-6::none", "select::4-6::0")
+    assert result.all("select") == [" / 4 5 6 / "] * 2
 
 
 def test_steady_zero_timeouts_with_nothing_ready_cost_a_call_each(run):
@@ -547,6 +557,26 @@ def test_a_thousand_waits_do_not_grow_the_memory(run, quirks):
     told = result.all("loop") + result.all("selects")
     assert all(" allocations 0 " in line for line in told[1:])
     assert len({line.split()[-1] for line in told}) == 1
+
+
+@hosts(
+    dict(waits="all"), dict(waits="all", both=False), dict(waits="all", both=False, grain=MS, nbytes=False),
+    dict(waits="all", clocks="early"), dict(waits="first"),
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["reg:5:IN+OUT", "reg:6:IN", "poll:100", "unreg:5,6"],  # all but a direction that the host hides
+        ["reg:7,8:IN", "poll:100", "unreg:7,8"],  # an error
+        ["reg:6,7:IN", "poll:100", "unreg:6,7"],  # the first one
+        ["reg:7,9:IN", "poll:100", "unreg:7,9"],  # a clock that is early
+    ],
+)
+def test_what_ends_a_wait_otherwise_is_not_taken_for_one_that_is_ready(run, quirks, before):
+    both, later = Descriptor(read=READY, write=READY), readable(at=5 * MS)
+    fds = {5: both, 6: readable(), 7: idle(), 8: writable(reads=False), 9: later}
+    result = run(dict(quirks, wrong_direction="event"), fds, *before, "reg:7,6:IN", "poll:none")
+    assert result.all("poll")[1:] == ["6=IN"]
 
 
 @pytest.mark.parametrize("seed", range(20))

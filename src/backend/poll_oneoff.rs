@@ -11,7 +11,7 @@
 
 use std::io;
 
-use super::List;
+use super::{List, grow};
 use crate::flags::PollFlags;
 use crate::source::{Held, RawSource};
 use crate::timeout::Until;
@@ -22,7 +22,7 @@ mod known;
 mod odd;
 
 pub(crate) use clock::{Deadline, Instant};
-use host::{Errno, Event, Events, FOR_EVER, Subscription};
+use host::{Errno, Event, Events, FOR_EVER, Place, Subscription};
 use odd::Trust;
 
 /// The error of a call on a descriptor that is not open: `EBADF`.
@@ -73,7 +73,7 @@ impl Wake {
 }
 
 const EITHER: PollFlags = PollFlags::IN.union(PollFlags::OUT);
-/// The descriptor and the direction of standard input in a name.
+/// The descriptor of standard input.
 const STDIN: u32 = 0;
 
 /// What is wanted, and the array that `poll_oneoff` takes.
@@ -89,8 +89,8 @@ pub(crate) struct OneoffList {
     /// slots to be looked at.
     stale: bool,
     beside: bool,
-    /// Standard input is asked for something to read.
-    stdin: bool,
+    /// Where standard input is asked for something to read, if it is.
+    stdin: Place,
     /// Descriptors are asked in both directions, and the host may keep silent about the second.
     doubled: bool,
     /// Several slots may have one descriptor, and some want the same of it: it is asked once.
@@ -111,10 +111,10 @@ struct Slot {
     /// The number of a descriptor, or of a set.
     fd: u32,
     want: PollFlags,
-    /// Directions that the host is not asked about: it cannot wait for them, and they
-    /// are always ready; or there is no such direction.
+    /// The directions that the host is not asked about: it cannot wait for them, or there are
+    /// none; and what they are always ready for.
+    refused: PollFlags,
     always: PollFlags,
-    never: PollFlags,
     /// What a wait with several calls has found so far.
     found: PollFlags,
     /// Or that there is none.
@@ -124,15 +124,20 @@ struct Slot {
 }
 
 impl Slot {
-    /// What the host is asked of it.
-    fn asked(&self) -> PollFlags {
-        self.want - self.always - self.never
-    }
+    const NONE: Slot = Slot {
+        fd: u32::MAX,
+        want: PollFlags::empty(),
+        refused: PollFlags::empty(),
+        always: PollFlags::empty(),
+        found: PollFlags::empty(),
+        filetype: host::VACANT,
+        looked: true,
+    };
 
     /// Whether the host is not asked all that is wanted of it, or nothing is wanted: it has to
     /// be looked at before each wait.
     fn is_beside(&self) -> bool {
-        self.want.is_empty() || self.want != self.asked()
+        self.want.is_empty() || self.want.intersects(self.refused)
     }
 
     /// It is ready for these, if it wants them, or they come unasked. Whether that is something.
@@ -159,9 +164,9 @@ impl List for OneoffList {
     }
 
     fn tell(&mut self, slot: usize, flags: PollFlags) {
-        let event = host::event(host::name(slot, host::UNNAMED, 0), flags.bits());
-        let place = self.events.partition_point(|other| other.userdata < event.userdata);
-        self.events.push(event);
+        let event = Event::new(slot, flags);
+        let place = self.events.partition_point(|other| other.place < event.place);
+        grow::push(&mut self.events, event);
         self.events[place..].rotate_right(1);
     }
 
@@ -186,7 +191,7 @@ impl List for OneoffList {
     fn vacate(&mut self, slot: usize) {
         self.stale = true;
         if let Some(slot) = self.slots.get_mut(slot) {
-            (slot.fd, slot.filetype) = (u32::MAX, host::VACANT);
+            *slot = Slot::NONE;
         }
     }
 
@@ -197,7 +202,7 @@ impl List for OneoffList {
     fn truncate(&mut self, slots: usize) {
         self.stale = true;
         self.slots.truncate(slots);
-        while self.events.last().is_some_and(|event| host::slot(event.userdata) >= slots) {
+        while self.events.last().is_some_and(|event| event.slot() >= slots) {
             self.events.pop();
         }
     }
@@ -251,31 +256,40 @@ impl List for OneoffList {
 
     #[inline]
     fn slots_plainly(&self) -> impl Iterator<Item = usize> {
-        self.events.iter().map(|event| host::slot(event.userdata))
+        self.events.iter().map(|event| event.slot())
     }
 
     #[inline]
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        self.events.iter().map(|event| (host::slot(event.userdata), flags(event)))
+        Ready(self.events.iter())
     }
 
     #[inline]
     fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
-        let source = |event: &Event| match host::fd(event.userdata) {
-            host::UNNAMED => self.source(host::slot(event.userdata)),
-            fd => Some(RawSource::Fd(fd as i32)),
-        };
-        self.events.iter().filter_map(move |event| Some((source(event)?, flags(event))))
+        let ready = self.events.iter();
+        ready.filter_map(|event| Some((self.source(event.slot())?, event.flags())))
     }
 }
 
-/// What is ready by the names alone. (Not a `Map`, of which `fold` is not inlined without LTO.)
+/// What is ready. (Not a `Map`, of which `next` and `fold` are not inlined without LTO.)
+struct Ready<'a>(std::slice::Iter<'a, Event>);
+
+impl Iterator for Ready<'_> {
+    type Item = (usize, PollFlags);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|event| (event.slot(), event.flags()))
+    }
+}
+
+/// The same by the directions alone.
 struct Plainly<'a>(std::slice::Iter<'a, Event>);
 
 impl Plainly<'_> {
     #[inline]
     fn told(event: &Event) -> (usize, PollFlags) {
-        (host::slot(event.userdata), host::flag(host::direction(event.userdata)))
+        (event.slot(), event.flag)
     }
 }
 
@@ -293,30 +307,14 @@ impl Iterator for Plainly<'_> {
     }
 }
 
-/// What an event of those that are ready tells: more than its direction, if there is more.
-#[inline]
-fn flags(event: &Event) -> PollFlags {
-    match event.fd_readwrite.flags {
-        0 => host::flag(host::direction(event.userdata)),
-        flags => PollFlags::from_bits_retain(flags),
-    }
-}
-
 impl OneoffList {
-    fn put_number(&mut self, slot: usize, fd: u32, want: PollFlags, filetype: host::Filetype) {
-        let new = Slot {
-            fd,
-            want: want & EITHER,
-            always: PollFlags::empty(),
-            never: PollFlags::empty(),
-            found: PollFlags::empty(),
-            filetype,
-            looked: true,
-        };
+    fn put_number(&mut self, at: usize, fd: u32, want: PollFlags, filetype: host::Filetype) {
         self.stale = true;
-        match self.slots.get_mut(slot) {
-            Some(slot) => *slot = new,
-            None => self.slots.push(new),
+        if at == self.slots.len() {
+            grow::push(&mut self.slots, Slot::NONE);
+        }
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = Slot { fd, want: want & EITHER, filetype, ..Slot::NONE };
         }
     }
 
@@ -348,7 +346,7 @@ impl OneoffList {
         let Some((clock, sources)) = self.asked.split_last_mut() else { return Ok(()) };
         let mut many = sources.len();
         if left != FOR_EVER {
-            clock.u.u.clock.timeout = left | least;
+            clock.timeout = left | least;
             many += 1;
         }
         self.events.ask(&self.asked[..many])
@@ -360,23 +358,20 @@ impl OneoffList {
     fn is_in_order(&mut self) -> bool {
         let OneoffList { events, trust, .. } = self;
         // No error and no hang-up; and not both directions of one, nor out of order.
-        let is_plain = |event: &Event, last: u64| {
-            let odd = event.error.raw() | event.fd_readwrite.flags;
-            odd == 0 && host::is_next(event.userdata, last)
-        };
+        let is_plain = |event: &Event, last| event.error | event.flags == 0 && event.place > last;
         // Mostly it is one.
         let Some((first, others)) = events.split_first() else { return false };
-        if !is_plain(first, 0) {
+        if !is_plain(first, Place::FIRST) {
             return false;
         }
-        let mut last = first.userdata;
+        let mut last = first.place;
         for event in others {
             if !is_plain(event, last) {
                 return false;
             }
-            last = event.userdata;
+            last = event.place;
         }
-        if last == host::CLOCK {
+        if last == Place::CLOCK {
             events.pop();
             if events.is_empty() {
                 return false;
@@ -391,14 +386,14 @@ impl OneoffList {
         let (events, asked) = (&self.events, self.sources());
         if events.len() >= asked
             && !known::tells_some(asked)
-            && events.iter().any(|event| event.fd_readwrite.nbytes == 0)
+            && events.iter().any(|event| event.nbytes == 0)
         {
             return false;
         }
-        if !self.stdin {
+        if self.stdin == Place::FIRST {
             return true;
         }
-        if events.iter().any(|event| event.userdata as u32 == STDIN) {
+        if events.iter().any(|event| event.place == self.stdin && event.flag == PollFlags::IN) {
             known::forget(known::STDIN_ASKED);
             return true;
         }

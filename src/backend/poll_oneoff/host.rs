@@ -6,22 +6,21 @@ use std::io;
 use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 
+use super::grow;
 use crate::flags::PollFlags;
-
-pub(super) use wasi::{Event, Subscription};
 
 /// The number of an error. (So that a result is a number, too.)
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Errno(NonZero<u16>);
+pub(super) struct Errno(NonZero<u32>);
 
 impl Errno {
     /// `None` where it is a success.
-    pub(super) fn new(raw: u16) -> Option<Errno> {
+    pub(super) fn new(raw: u32) -> Option<Errno> {
         NonZero::new(raw).map(Errno)
     }
 
     /// A number that is no success.
-    pub(super) const fn own(raw: u16) -> Errno {
+    pub(super) const fn own(raw: u32) -> Errno {
         match NonZero::new(raw) {
             Some(raw) => Errno(raw),
             None => panic!("a success"),
@@ -29,10 +28,10 @@ impl Errno {
     }
 
     pub(super) fn is(self, other: wasi::Errno) -> bool {
-        self.raw() == other.raw()
+        self.raw() == u32::from(other.raw())
     }
 
-    pub(super) fn raw(self) -> u16 {
+    pub(super) fn raw(self) -> u32 {
         self.0.get()
     }
 }
@@ -46,93 +45,131 @@ pub(super) const UNSEEN: Filetype = u8::MAX - 1;
 pub(super) const SET: Filetype = u8::MAX - 2;
 pub(super) const VACANT: Filetype = u8::MAX - 3;
 
-/// What a descriptor may be ready for, as an index.
-pub(super) const READ: usize = 0;
-pub(super) const WRITE: usize = 1;
-pub(super) const DIRECTIONS: std::ops::Range<usize> = READ..WRITE + 1;
-
 /// A wait without a clock, in nanoseconds.
 pub(super) const FOR_EVER: u64 = u64::MAX;
 
-/// The clock's own name, and no descriptor's: behind all of them (see [`is_next`]).
-pub(super) const CLOCK: u64 = !SECOND;
-
-/// The descriptor is asked for something else before: such a name is before all others.
-pub(super) const SECOND: u64 = 1 << 63;
-
-/// What a direction of a descriptor is asked for by: its slot, so that what is told in order
-/// is in the order of slots; itself; and the direction. Slots count from 1 here, for some
-/// hosts answer with 0 what nobody asked.
-pub(super) fn name(slot: usize, fd: u32, direction: usize) -> u64 {
-    (slot as u64 + 1) << 32 | u64::from(fd.min(UNNAMED) << 1) | direction as u64
+/// `__wasi_subscription_t`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+#[allow(dead_code, reason = "it is for the host")]
+pub(super) struct Subscription {
+    name: Name,
+    tag: u64,
+    /// The descriptor; or which clock.
+    pub(super) id: u64,
+    pub(super) timeout: u64,
+    precision: u64,
+    flags: u64,
 }
 
-/// In a name: what is in the slot is a larger number, or a set.
-pub(super) const UNNAMED: u32 = i32::MAX as u32;
-
-/// The slot of a name; of one that is none of these, one that there is not.
-#[inline]
-pub(super) fn slot(name: u64) -> usize {
-    (((name & !SECOND) >> 32) as u32).wrapping_sub(1) as usize
+/// `__wasi_event_t`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+#[allow(dead_code, reason = "it is the host's")]
+pub(super) struct Event {
+    name: Name,
+    pub(super) error: u16,
+    kind: u8,
+    pub(super) nbytes: u64,
+    pub(super) flags: u16,
 }
 
-#[inline]
-pub(super) fn fd(name: u64) -> u32 {
-    name as u32 >> 1
+const _: () = assert!(size_of::<Subscription>() == size_of::<wasi::Subscription>());
+const _: () = assert!(size_of::<Event>() == size_of::<wasi::Event>());
+
+/// Whose a subscription is: its `userdata`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Name {
+    /// `IN` or `OUT`: the direction.
+    pub(super) flag: PollFlags,
+    /// The descriptor is asked for something else before.
+    pub(super) second: u16,
+    pub(super) place: Place,
 }
 
-#[inline]
-pub(super) fn direction(name: u64) -> usize {
-    name as usize & 1
-}
+/// A slot, so that what is told in order is in the order of slots. They count from 1 here, for
+/// some hosts answer with 0 what nobody asked.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub(super) struct Place(u32);
 
-/// The flag of a direction.
-#[inline]
-pub(super) fn flag(direction: usize) -> PollFlags {
-    // By its number, which takes no table.
-    const _: () = assert!(PollFlags::IN.bits() == 1 && PollFlags::OUT.bits() == 2);
-    PollFlags::from_bits_retain(direction as u16 + 1)
-}
+impl Place {
+    /// Before all of them, and behind: the clock's.
+    pub(super) const FIRST: Place = Place(0);
+    pub(super) const CLOCK: Place = Place(u32::MAX);
 
-/// Whether a name is of a slot behind another one's, and of no other slot. Before the
-/// first one is 0.
-#[inline]
-pub(super) fn is_next(name: u64, last: u64) -> bool {
-    // Of one slot the two directions are the last bit.
-    name.cast_signed() > (last | 1).cast_signed()
-}
+    pub(super) fn of(slot: usize) -> Place {
+        Place(slot as u32 + 1)
+    }
 
-#[inline]
-pub(super) fn subscription(fd: u32, name: u64, direction: usize) -> Subscription {
-    let fd = wasi::SubscriptionFdReadwrite { file_descriptor: fd };
-    let (tag, u) = if direction == READ {
-        (wasi::EVENTTYPE_FD_READ, wasi::SubscriptionUU { fd_read: fd })
-    } else {
-        (wasi::EVENTTYPE_FD_WRITE, wasi::SubscriptionUU { fd_write: fd })
-    };
-    let u = wasi::SubscriptionU { tag: tag.raw(), u };
-    Subscription { userdata: name, u }
-}
-
-/// An event of our own.
-pub(super) fn event(userdata: u64, flags: u16) -> Event {
-    Event {
-        userdata,
-        error: wasi::ERRNO_SUCCESS,
-        type_: wasi::EVENTTYPE_FD_READ,
-        fd_readwrite: wasi::EventFdReadwrite { nbytes: 1, flags },
+    /// The slot; of one that is none of these, one that there is not.
+    #[inline]
+    fn slot(self) -> usize {
+        self.0.wrapping_sub(1) as usize
     }
 }
 
-/// The clock that ends a wait. Relative, because hosts get absolute times wrong. (Zero is for
-/// ever to some.)
-#[inline(never)]
-pub(super) fn clock(timeout: u64) -> Subscription {
-    let clock =
-        wasi::SubscriptionClock { id: wasi::CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
-    let u =
-        wasi::SubscriptionU { tag: wasi::EVENTTYPE_CLOCK.raw(), u: wasi::SubscriptionUU { clock } };
-    Subscription { userdata: CLOCK, u }
+impl Subscription {
+    #[inline]
+    pub(super) fn new(name: Name, fd: u32) -> Subscription {
+        const _: () = assert!(PollFlags::IN.bits() == wasi::EVENTTYPE_FD_READ.raw() as u16);
+        const _: () = assert!(PollFlags::OUT.bits() == wasi::EVENTTYPE_FD_WRITE.raw() as u16);
+        let (tag, id) = (name.flag.bits().into(), fd.into());
+        Subscription { name, tag, id, timeout: 0, precision: 0, flags: 0 }
+    }
+
+    /// The clock that ends a wait. Relative, because hosts get absolute times wrong. (Zero is for
+    /// ever to some.)
+    #[inline(never)]
+    pub(super) fn clock(timeout: u64) -> Subscription {
+        let id = wasi::CLOCKID_MONOTONIC.raw();
+        let name = Name { flag: PollFlags::empty(), second: 0, place: Place::CLOCK };
+        const _: () = assert!(wasi::EVENTTYPE_CLOCK.raw() == 0);
+        Subscription { timeout, ..Subscription::new(name, id) }
+    }
+}
+
+impl Event {
+    /// One of our own.
+    pub(super) fn new(slot: usize, flags: PollFlags) -> Event {
+        let name = Name { flag: PollFlags::empty(), second: 0, place: Place::of(slot) };
+        Event { name, error: 0, kind: 0, nbytes: 1, flags: flags.bits() }
+    }
+
+    /// What it tells: more than its direction, if there is more.
+    #[inline]
+    pub(super) fn flags(&self) -> PollFlags {
+        match self.flags {
+            0 => self.flag,
+            flags => PollFlags::from_bits_retain(flags),
+        }
+    }
+}
+
+impl Name {
+    #[inline]
+    pub(super) fn slot(&self) -> usize {
+        self.place.slot()
+    }
+}
+
+impl Deref for Subscription {
+    type Target = Name;
+
+    #[inline]
+    fn deref(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl Deref for Event {
+    type Target = Name;
+
+    #[inline]
+    fn deref(&self) -> &Name {
+        &self.name
+    }
 }
 
 /// What the host told last.
@@ -150,7 +187,7 @@ impl Events {
         let Events { all, told } = self;
         if all.capacity() < asked.len() {
             all.clear();
-            all.reserve(asked.len());
+            grow::make_room(all, asked.len());
         }
         // SAFETY: there is room for as many events as there are subscriptions.
         let called = unsafe { poll_oneoff(asked, all.as_mut_ptr(), told) };
@@ -162,6 +199,11 @@ impl Events {
         // SAFETY: the host fills those that it tells.
         unsafe { all.set_len(told) };
         Ok(())
+    }
+
+    /// The same with one subscription and the clock.
+    pub(super) fn ask_one(&mut self, one: &Subscription, time: u64) -> Result<(), Errno> {
+        self.ask(&[*one, Subscription::clock(time)])
     }
 }
 
@@ -183,7 +225,7 @@ unsafe fn poll_oneoff(
             told as i32,
         )
     };
-    Errno::new(errno as u16).map_or(Ok(()), Err)
+    Errno::new(errno as u32).map_or(Ok(()), Err)
 }
 
 /// Of a host that claims to have told more than it was asked. (Out of the way: the smaller of
@@ -213,22 +255,14 @@ impl DerefMut for Events {
 /// How much the host says that there is to read of a descriptor that is ready now, if it
 /// says something.
 pub(super) fn bytes(fd: u32) -> Option<u64> {
-    let asked = [subscription(fd, name(0, fd, READ), READ), clock(1)];
-    let mut events = [NOTHING; 2];
+    let name = Name { flag: PollFlags::IN, second: 0, place: Place::of(0) };
+    let one = Subscription::new(name, fd);
+    let mut events = [Event::new(1, PollFlags::empty()); 2];
     // SAFETY: there is room for two events.
-    unsafe { poll_oneoff(&asked, events.as_mut_ptr(), &mut 0) }.ok()?;
-    let told =
-        |event: &&Event| event.userdata == asked[0].userdata && event.error == wasi::ERRNO_SUCCESS;
-    events.iter().find(told).map(|event| event.fd_readwrite.nbytes)
+    unsafe { poll_oneoff(&[one, Subscription::clock(1)], events.as_mut_ptr(), &mut 0) }.ok()?;
+    let told = events.iter().find(|event| event.slot() == 0 && event.error == 0);
+    told.map(|event| event.nbytes)
 }
-
-/// An event of nothing that has a name.
-const NOTHING: Event = Event {
-    userdata: 0,
-    error: wasi::ERRNO_SUCCESS,
-    type_: wasi::EVENTTYPE_CLOCK,
-    fd_readwrite: wasi::EventFdReadwrite { nbytes: 0, flags: 0 },
-};
 
 /// The type of a descriptor; [`CLOSED`] if it is not open.
 pub(super) fn filetype(fd: u32) -> Filetype {
@@ -266,5 +300,5 @@ pub(super) fn now() -> u64 {
 }
 
 pub(super) fn error(errno: Errno) -> io::Error {
-    io::Error::from_raw_os_error(errno.raw().into())
+    io::Error::from_raw_os_error(errno.raw() as i32)
 }

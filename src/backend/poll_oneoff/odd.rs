@@ -22,8 +22,8 @@
 use std::io;
 
 use super::clock::left_until;
-use super::host::{self, Errno, Event, FOR_EVER, READ, Subscription, WRITE, now};
-use super::{EITHER, OneoffList, STDIN, known};
+use super::host::{self, Errno, Event, FOR_EVER, Name, Place, Subscription, now};
+use super::{EITHER, OneoffList, STDIN, grow, known};
 use crate::error::endless;
 use crate::flags::PollFlags;
 use crate::timeout::{Signals, Until};
@@ -48,7 +48,7 @@ const OFTEN: u32 = 3;
 const LONGEST: u64 = 16 * MILLISECOND;
 
 /// In place of an error of the host: nothing could ever end the wait.
-const ENDLESS: Errno = Errno::own(u16::MAX);
+const ENDLESS: Errno = Errno::own(u32::MAX);
 
 /// The shortest wait that tells what is ready.
 fn shortest() -> u64 {
@@ -112,10 +112,10 @@ impl OneoffList {
         let hides = !known::all(known::TELLS_BOTH);
         self.asked.clear();
         (self.stale, self.beside) = (false, wary);
-        (self.stdin, self.doubled, self.merged) = (false, false, false);
+        (self.stdin, self.doubled, self.merged) = (Place::FIRST, false, false);
         let len = self.slots.len();
         // Room for what is not asked, too.
-        self.events.reserve(len);
+        grow::make_room(&mut self.events, len);
         for nth in 0..len {
             let at = if backwards { len - 1 - nth } else { nth };
             let Some(slot) = self.slots.get_mut(at) else { break };
@@ -126,9 +126,9 @@ impl OneoffList {
                 let filetype = host::filetype(slot.fd);
                 if slot.filetype != filetype {
                     slot.filetype = filetype;
-                    (slot.always, slot.never) = match filetype {
-                        host::CLOSED => (PollFlags::NVAL, EITHER),
-                        _ if host::is_file(filetype) => (EITHER, PollFlags::empty()),
+                    (slot.refused, slot.always) = match filetype {
+                        host::CLOSED => (EITHER, PollFlags::NVAL),
+                        _ if host::is_file(filetype) => (EITHER, EITHER),
                         _ => (PollFlags::empty(), PollFlags::empty()),
                     };
                 }
@@ -136,36 +136,37 @@ impl OneoffList {
                 self.beside |= slot.looked;
                 self.found |= slot.tell(slot.always);
             }
-            let (fd, ask) = (slot.fd, slot.asked());
-            let mut second = hides && self.shared && self.asks(|name| host::fd(name) == fd);
-            for direction in host::DIRECTIONS {
-                let direction = direction ^ usize::from(backwards);
-                if !ask.contains(host::flag(direction)) {
+            let (fd, ask) = (slot.fd, slot.want - slot.refused);
+            'directions: for nth in 0..2 {
+                let read = (nth == 0) != backwards;
+                let flag = if read { PollFlags::IN } else { PollFlags::OUT };
+                if !ask.contains(flag) {
                     continue;
                 }
-                let mut name = host::name(at, fd, direction);
-                if self.shared && self.asks(|other| other as u32 == name as u32) {
-                    self.merged = true;
-                    continue;
+                // Asked before: in this slot, which was the last one; or in any.
+                let before = if self.shared { 0 } else { self.asked.len().saturating_sub(1) };
+                let mut second = false;
+                for one in self.asked.get(before..).unwrap_or_default() {
+                    if one.id == u64::from(fd) {
+                        if one.flag == flag {
+                            self.merged = true;
+                            continue 'directions;
+                        }
+                        second = hides;
+                    }
                 }
-                if second {
-                    self.doubled = true;
-                    name |= host::SECOND;
+                self.doubled |= second;
+                let name = Name { flag, second: second.into(), place: Place::of(at) };
+                if fd == STDIN && read {
+                    self.stdin = name.place;
                 }
-                second |= hides;
-                self.stdin |= name as u32 == STDIN;
-                self.asked.push(host::subscription(fd, name, direction));
+                grow::push(&mut self.asked, Subscription::new(name, fd));
             }
         }
         if !self.asked.is_empty() {
-            self.asked.push(host::clock(FOR_EVER));
+            grow::push(&mut self.asked, Subscription::clock(FOR_EVER));
         }
         self.weigh();
-    }
-
-    /// Whether it is asked for something with such a name.
-    fn asks(&self, is: impl Fn(u64) -> bool) -> bool {
-        self.asked.iter().any(|one| is(one.userdata))
     }
 
     /// With what the host can be trusted, for what is asked.
@@ -187,7 +188,7 @@ impl OneoffList {
         } else {
             u64::MAX
         };
-        let doubt = if self.stdin {
+        let doubt = if self.stdin != Place::FIRST {
             1
         } else if known::tells_some(asked) {
             usize::MAX
@@ -228,7 +229,7 @@ impl OneoffList {
                     return Err(ENDLESS);
                 }
                 if left > 0 {
-                    self.events.ask(&[host::clock(left)])?;
+                    self.events.ask(&[Subscription::clock(left)])?;
                 }
             } else {
                 let answer = match said.take() {
@@ -242,7 +243,7 @@ impl OneoffList {
                 if self.doubled {
                     // The host may keep silent of the second ones: they are the first ones now.
                     self.make(true);
-                    if self.ask_patiently(shortest()).is_ok() {
+                    if self.ask_patiently(None, shortest()).is_ok() {
                         self.believe();
                     }
                     self.stale = true;
@@ -271,15 +272,15 @@ impl OneoffList {
         }
         known::learn(known::TRIED);
         // One that cannot be open; and standard output, which is ready in most programs.
-        let bad = self.try_one(i32::MAX as u32, READ);
+        let bad = self.try_one(i32::MAX as u32, PollFlags::IN);
         if bad != NOTHING {
             known::learn(known::TELLS_CLOSED);
         }
-        if self.try_one(1, WRITE) == READY {
+        if self.try_one(1, PollFlags::OUT) == READY {
             known::learn(known::TELLS_AT_ONCE);
             // A host that refuses a call with a bad descriptor, and to read standard output,
             // is none of those to which zero is for ever.
-            if bad == REFUSED && self.try_one(1, READ) == REFUSED && self.zero_is_now() {
+            if bad == REFUSED && self.try_one(1, PollFlags::IN) == REFUSED && self.zero_is_now() {
                 known::learn(known::ZERO_IS_NOW);
             }
         }
@@ -287,13 +288,14 @@ impl OneoffList {
 
     /// What the host says at once of a descriptor: the number of an event's error, or one of
     /// the others below.
-    fn try_one(&mut self, fd: u32, direction: usize) -> u32 {
-        let name = host::name(0, fd, direction);
-        if self.ask_alone(host::subscription(fd, name, direction), 1).is_err() {
+    fn try_one(&mut self, fd: u32, flag: PollFlags) -> u32 {
+        let place = Place::of(0);
+        let name = Name { flag, second: 0, place };
+        if self.events.ask_one(&Subscription::new(name, fd), 1).is_err() {
             return REFUSED;
         }
-        let event = self.events.iter().find(|event| event.userdata == name);
-        event.map_or(NOTHING, |event| event.error.raw().into())
+        let event = self.events.iter().find(|event| event.place == place);
+        event.map_or(NOTHING, |event| event.error.into())
     }
 
     /// Whether a time of zero is none to this host, and not for ever: whether it ends a wait
@@ -305,35 +307,45 @@ impl OneoffList {
         const LATER: u64 = 4 * MILLISECOND;
 
         let begin = now();
-        let told = self.ask_alone(host::clock(LATER), 0);
+        let told = self.events.ask_one(&Subscription::clock(LATER), 0);
         // Without a clock nothing is known.
         told.is_ok() && begin > 0 && now().wrapping_sub(begin) < LATER / 4
     }
 
-    /// One call with one subscription and the clock.
-    fn ask_alone(&mut self, one: Subscription, time: u64) -> Result<(), Errno> {
-        self.events.ask(&[one, host::clock(time)])
-    }
-
-    /// Asks for so long. Again if the process stood still meanwhile: the clock may have been
-    /// first, on hosts where it can be. How long it took.
-    fn ask_patiently(&mut self, time: u64) -> Result<u64, Errno> {
+    /// Asks for so long, for all or for one. Again if the process stood still meanwhile: the
+    /// clock may have been first, on hosts where it can be. How long it took.
+    fn ask_patiently(&mut self, one: Option<usize>, time: u64) -> Result<u64, Errno> {
         let mut tries = OFTEN;
         loop {
             let begin = now();
-            self.ask(time)?;
+            match one.and_then(|nth| self.asked.get(nth)) {
+                Some(one) => self.events.ask_one(one, time | self.least)?,
+                None => self.ask(time)?,
+            }
             let took = now().saturating_sub(begin);
             tries -= 1;
             let still = time <= LONGEST && took > time + MILLISECOND && shortest() > 0;
-            if tries == 0 || !still || self.told() > 0 {
+            if tries == 0 || !still || self.finds_some() {
                 return Ok(took);
             }
         }
     }
 
+    /// How much is asked that the host does not keep silent about, without the clock.
+    fn firsts(&self) -> usize {
+        let firsts = self.asked.iter().filter(|one| one.second == 0).count();
+        firsts.saturating_sub(1)
+    }
+
+    /// Whether the host told that something is ready.
+    fn finds_some(&self) -> bool {
+        let is_ready = |event: &Event| event.slot() < self.slots.len() && event.error == 0;
+        self.events.iter().any(is_ready)
+    }
+
     /// How much of what the host told is of what was asked.
     fn told(&self) -> usize {
-        self.events.iter().filter(|event| self.about(event.userdata).is_some()).count()
+        self.events.iter().filter(|event| event.slot() < self.slots.len()).count()
     }
 
     /// Asks for one turn, and learns from it.
@@ -345,32 +357,39 @@ impl OneoffList {
             *turn = (*turn * 2).clamp(COARSE, LONGEST);
         }
         // By the time that it took, not by the clock's event.
-        let took = self.ask_patiently(this)?;
-        let (asked, told) = (self.sources(), self.told());
+        let took = self.ask_patiently(None, this)?;
+        let (asked, told) = (self.firsts(), self.told());
         if told == 0 {
-            if self.stdin {
+            if self.stdin != Place::FIRST {
                 // It had its time.
                 known::learn(known::STDIN_STARTED | known::STDIN_ASKED);
             }
             return Ok(());
         }
-        let is_second = |event: &Event| event.userdata & host::SECOND != 0;
-        if self.doubled && self.events.iter().any(is_second) {
-            known::learn(known::TELLS_BOTH);
+        // What ended because of an error tells nothing; and an error may be told of what is not
+        // looked at otherwise.
+        if self.events.iter().any(|event| event.error != 0) {
+            return Ok(());
+        }
+        let mut seen = if told < asked { known::TELLS_SOME } else { 0 };
+        if self.doubled && self.events.iter().any(|event| event.second != 0) {
+            seen |= known::TELLS_BOTH;
             // With other names.
             self.stale = true;
         }
-        // A wait without a clock tells nothing of one with it.
-        let measured = (COARSE..FOR_EVER).contains(&this);
-        let early = measured && took <= this - COARSE;
-        let mut seen = if measured && took >= this { known::SLEEPS } else { 0 };
-        if told < asked {
-            seen |= known::TELLS_SOME;
-            if early {
-                seen |= known::WAKES_FOR_ANY | known::WAKES_FOR_ONE;
+        // Nor does a wait without a clock tell anything of one with it.
+        if (COARSE..FOR_EVER).contains(&this) {
+            if took >= this {
+                seen |= known::SLEEPS;
+            } else if took <= this - COARSE && told == self.events.len() {
+                // And no clock did.
+                seen |= known::WAKES_FOR_ONE;
+                // A host may wait for one after the other.
+                let first = self.asked.first().map(|one| one.place);
+                if !self.events.iter().any(|event| Some(event.place) == first) {
+                    seen |= known::WAKES_FOR_ANY;
+                }
             }
-        } else if early && asked == 1 {
-            seen |= known::WAKES_FOR_ONE;
         }
         known::learn(seen);
         Ok(())
@@ -381,9 +400,8 @@ impl OneoffList {
     /// Some hosts tell of everything when one is ready, and then know of no bytes:
     /// each is tried alone.
     fn believe(&mut self) {
-        let asked = self.sources();
-        let all = !known::tells_some(asked) && self.told() == asked;
-        if all && self.events.iter().any(|event| event.fd_readwrite.nbytes == 0) {
+        let all = !known::tells_some(self.sources()) && self.told() >= self.firsts();
+        if all && self.events.iter().any(|event| event.nbytes == 0) {
             self.try_alone(false, shortest());
         } else {
             self.take_in();
@@ -394,18 +412,19 @@ impl OneoffList {
     fn take_in(&mut self) {
         for nth in 0..self.events.len() {
             let Some(&event) = self.events.get(nth) else { break };
-            let name = event.userdata;
-            let Some(at) = self.about(name) else { continue };
-            if let Some(errno) = Errno::new(event.error.raw()) {
-                self.refuse(at, name, errno);
+            // Hosts tell of what nobody asked.
+            let at = event.slot();
+            let Some(slot) = self.slots.get(at) else { continue };
+            let mut flags = event.flag;
+            if let Some(errno) = Errno::new(event.error.into()) {
+                self.refuse(at, flags, errno);
                 continue;
             }
-            let mut flags = host::flag(host::direction(name));
-            if name as u32 == STDIN {
+            if slot.fd == STDIN && flags == PollFlags::IN {
                 known::forget(known::STDIN_ASKED);
             }
-            if event.fd_readwrite.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
-                if name as u32 == STDIN + 1 {
+            if event.flags & wasi::EVENTRWFLAGS_FD_READWRITE_HANGUP != 0 {
+                if slot.fd == STDIN && flags == PollFlags::OUT {
                     // Nobody writes to standard input: the other end did, and is gone.
                     flags = PollFlags::empty();
                 }
@@ -413,13 +432,6 @@ impl OneoffList {
             }
             self.tell(at, flags);
         }
-    }
-
-    /// The slot that a name is of. Hosts tell of what nobody asked.
-    fn about(&self, name: u64) -> Option<usize> {
-        let at = host::slot(name);
-        let slot = self.slots.get(at)?;
-        (slot.fd == host::fd(name)).then_some(at)
     }
 
     fn tell(&mut self, at: usize, flags: PollFlags) {
@@ -438,18 +450,18 @@ impl OneoffList {
     /// which is asked no more.
     fn try_alone(&mut self, stdin: bool, time: u64) -> bool {
         let mut refused = false;
-        for place in 0..self.sources() {
-            let Some(&one) = self.asked.get(place) else { break };
-            let (name, at) = (one.userdata, host::slot(one.userdata));
-            let Some(slot) = self.slots.get(at) else { continue };
-            let found = slot.found.contains(host::flag(host::direction(name)));
-            if found || (stdin && name as u32 != STDIN) {
+        for nth in 0..self.sources() {
+            let Some(one) = self.asked.get(nth) else { break };
+            let (at, flag) = (one.slot(), one.flag);
+            let Some(slot) = self.slots.get(at) else { break };
+            let is_stdin = slot.fd == STDIN && flag == PollFlags::IN;
+            if slot.found.contains(flag) || (stdin && !is_stdin) {
                 continue;
             }
-            match self.ask_alone(one, time | self.least) {
-                Ok(()) => self.take_in(),
+            match self.ask_patiently(Some(nth), time) {
+                Ok(_) => self.take_in(),
                 Err(errno) => {
-                    self.refuse(at, name, errno);
+                    self.refuse(at, flag, errno);
                     refused = true;
                 }
             }
@@ -464,14 +476,14 @@ impl OneoffList {
             return;
         }
         known::learn(known::TRIED_AT_ONCE);
-        if self.ask(0).is_ok() && self.told() > 0 {
+        if self.ask(0).is_ok() && self.finds_some() {
             known::learn(known::TELLS_AT_ONCE);
         }
     }
 
     /// Whether standard input is asked, and had no time yet to become ready.
     fn stdin_has_to_be_asked(&self) -> bool {
-        self.stdin && !known::all(known::STDIN_ASKED)
+        self.stdin != Place::FIRST && !known::all(known::STDIN_ASKED)
     }
 
     /// The host refused a whole call: finds out which subscriptions it meant, and
@@ -480,27 +492,27 @@ impl OneoffList {
         if errno.is(wasi::ERRNO_INTR) && matches!(signals, Signals::Resume) {
             return Ok(());
         }
-        self.events.ask(&[host::clock(1)])?;
+        self.events.ask(&[Subscription::clock(1)])?;
         if self.try_alone(false, shortest()) { Ok(()) } else { Err(errno) }
     }
 
     /// The host does not wait for this direction of a slot: it is looked at before the next
     /// wait.
-    fn refuse(&mut self, at: usize, name: u64, errno: Errno) {
+    fn refuse(&mut self, at: usize, this: PollFlags, errno: Errno) {
         let Some(slot) = self.slots.get_mut(at) else { return };
-        let this = host::flag(host::direction(name));
         (slot.looked, self.stale) = (true, true);
         let told = if errno.is(wasi::ERRNO_BADF) {
             if host::filetype(slot.fd) == host::CLOSED {
                 PollFlags::NVAL
             } else {
-                slot.never |= this;
+                slot.refused |= this;
                 return;
             }
         } else if errno.is(wasi::ERRNO_PIPE) {
             let broken = if this == PollFlags::IN { PollFlags::empty() } else { PollFlags::ERR };
             broken | PollFlags::HUP
-        } else if CANNOT_WAIT.contains(&errno) {
+        } else if cannot_wait(errno) {
+            slot.refused |= this;
             slot.always |= this;
             this
         } else {
@@ -516,7 +528,7 @@ impl OneoffList {
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let found = std::mem::replace(&mut slot.found, PollFlags::empty());
             if !found.is_empty() {
-                self.events.push(host::event(host::name(at, slot.fd, 0), found.bits()));
+                grow::push(&mut self.events, Event::new(at, found));
             }
         }
     }
@@ -527,11 +539,12 @@ const READY: u32 = 0;
 const NOTHING: u32 = 1 << 16;
 const REFUSED: u32 = 1 << 17;
 
-/// Why hosts refuse to wait for what is always ready.
-const CANNOT_WAIT: [Errno; 5] = [
-    Errno::own(wasi::ERRNO_PERM.raw()),
-    Errno::own(wasi::ERRNO_NOTSUP.raw()),
-    Errno::own(wasi::ERRNO_INVAL.raw()),
-    Errno::own(wasi::ERRNO_ACCES.raw()),
-    Errno::own(wasi::ERRNO_NOTCAPABLE.raw()),
-];
+/// Whether a host says so of what is always ready, for which it does not wait.
+fn cannot_wait(errno: Errno) -> bool {
+    const PERM: u32 = wasi::ERRNO_PERM.raw() as u32;
+    const NOTSUP: u32 = wasi::ERRNO_NOTSUP.raw() as u32;
+    const INVAL: u32 = wasi::ERRNO_INVAL.raw() as u32;
+    const ACCES: u32 = wasi::ERRNO_ACCES.raw() as u32;
+    const NOTCAPABLE: u32 = wasi::ERRNO_NOTCAPABLE.raw() as u32;
+    matches!(errno.raw(), PERM | NOTSUP | INVAL | ACCES | NOTCAPABLE)
+}
