@@ -6,9 +6,9 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A wait ended for one of several sources, before the clock.
+/// A wait ended for one of several sources, and not for the first, before the clock.
 pub(super) const WAKES_FOR_ANY: u16 = 1;
-/// It told of some sources and not of all that were asked.
+/// It told of some sources, and not of all that it tells of.
 pub(super) const TELLS_SOME: u16 = 2;
 /// The shortest wait told what was ready.
 pub(super) const TELLS_AT_ONCE: u16 = 4;
@@ -16,7 +16,7 @@ pub(super) const TELLS_AT_ONCE: u16 = 4;
 pub(super) const TELLS_BOTH: u16 = 8;
 /// Standard input was asked, for long enough, since it was last ready.
 pub(super) const STDIN_ASKED: u16 = 16;
-/// A wait for one source, or for any, ended before the clock.
+/// A wait ended before the clock.
 pub(super) const WAKES_FOR_ONE: u16 = 32;
 
 /// A wait went on until the clock, although something was ready.

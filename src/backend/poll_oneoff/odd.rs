@@ -385,8 +385,8 @@ impl OneoffList {
                 // And no clock did.
                 seen |= known::WAKES_FOR_ONE;
                 // A host may wait for one after the other.
-                let first = self.asked.first().map(|one| one.place);
-                if !self.events.iter().any(|event| Some(event.place) == first) {
+                let first = self.asked.first().map(|one| (one.place, one.flag));
+                if !self.events.iter().any(|event| Some((event.place, event.flag)) == first) {
                     seen |= known::WAKES_FOR_ANY;
                 }
             }
