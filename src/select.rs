@@ -419,9 +419,7 @@ impl Selection {
             *known = Known::NOTHING;
         }
         for place in places.iter() {
-            let (known, (want, take)) = (&mut slots[slot(*place)], WANTS[which(*place)]);
-            known.want |= want;
-            known.take |= take;
+            slots[slot(*place)].add(WANTS[which(*place)]);
         }
         for (slot, known) in slots.iter().enumerate() {
             list.set(slot, known.want);
@@ -500,20 +498,25 @@ fn which(place: u32) -> usize {
 impl Known {
     const NOTHING: Known =
         Known { want: PollFlags::empty(), take: PollFlags::empty(), got: PollFlags::empty() };
+
+    /// It is in another list, too, which [wants](WANTS) this.
+    fn add(&mut self, (want, take): (PollFlags, PollFlags)) {
+        self.want |= want;
+        self.take |= take;
+    }
 }
 
 impl Several {
     /// Takes in a source behind the others.
     #[cold]
     fn add(&mut self, which: usize, source: Source<'_>) {
-        let Some(&(want, take)) = WANTS.get(which) else { return };
-        let slot = self.poll.put(source, want);
+        let Some(&wants) = WANTS.get(which) else { return };
+        let slot = self.poll.put(source, wants.0);
         if slot == self.known.len() {
             grow::push(&mut self.known, Known::NOTHING);
         }
         if let Some(known) = self.known.get_mut(slot) {
-            known.want |= want;
-            known.take |= take;
+            known.add(wants);
             self.poll.list.set(slot, known.want);
         }
         grow::push(&mut self.places, (slot << 2 | which) as u32);

@@ -263,12 +263,6 @@ impl List for OneoffList {
     fn ready(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         Ready(self.events.iter())
     }
-
-    #[inline]
-    fn ready_sources(&self) -> impl Iterator<Item = (RawSource, PollFlags)> {
-        let ready = self.events.iter();
-        ready.filter_map(|event| Some((self.source(event.slot())?, event.flags())))
-    }
 }
 
 /// What is ready. (Not a `Map`, of which `next` and `fold` are not inlined without LTO.)
@@ -361,7 +355,7 @@ impl OneoffList {
         let is_plain = |event: &Event, last| event.error | event.flags == 0 && event.place > last;
         // Mostly it is one.
         let Some((first, others)) = events.split_first() else { return false };
-        if !is_plain(first, Place::FIRST) {
+        if !is_plain(first, Place::NONE) {
             return false;
         }
         let mut last = first.place;
@@ -390,7 +384,7 @@ impl OneoffList {
         {
             return false;
         }
-        if self.stdin == Place::FIRST {
+        if self.stdin == Place::NONE {
             return true;
         }
         if events.iter().any(|event| event.place == self.stdin && event.flag == PollFlags::IN) {

@@ -95,8 +95,8 @@ pub(super) struct Name {
 pub(super) struct Place(u32);
 
 impl Place {
-    /// Before all of them, and behind: the clock's.
-    pub(super) const FIRST: Place = Place(0);
+    /// No place, which is before all of them; and behind, the clock's.
+    pub(super) const NONE: Place = Place(0);
     pub(super) const CLOCK: Place = Place(u32::MAX);
 
     pub(super) fn of(slot: usize) -> Place {

@@ -112,7 +112,7 @@ impl OneoffList {
         let hides = !known::all(known::TELLS_BOTH);
         self.asked.clear();
         (self.stale, self.beside) = (false, wary);
-        (self.stdin, self.doubled, self.merged) = (Place::FIRST, false, false);
+        (self.stdin, self.doubled, self.merged) = (Place::NONE, false, false);
         let len = self.slots.len();
         // Room for what is not asked, too.
         grow::make_room(&mut self.events, len);
@@ -188,7 +188,7 @@ impl OneoffList {
         } else {
             u64::MAX
         };
-        let doubt = if self.stdin != Place::FIRST {
+        let doubt = if self.stdin != Place::NONE {
             1
         } else if known::tells_some(asked) {
             usize::MAX
@@ -337,15 +337,19 @@ impl OneoffList {
         firsts.saturating_sub(1)
     }
 
-    /// Whether the host told that something is ready.
-    fn finds_some(&self) -> bool {
-        let is_ready = |event: &Event| event.slot() < self.slots.len() && event.error == 0;
-        self.events.iter().any(is_ready)
+    /// What the host told of what was asked.
+    fn about_slots(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(|event| event.slot() < self.slots.len())
     }
 
-    /// How much of what the host told is of what was asked.
+    /// How much that is.
     fn told(&self) -> usize {
-        self.events.iter().filter(|event| event.slot() < self.slots.len()).count()
+        self.about_slots().count()
+    }
+
+    /// Whether something is ready.
+    fn finds_some(&self) -> bool {
+        self.about_slots().any(|event| event.error == 0)
     }
 
     /// Asks for one turn, and learns from it.
@@ -360,7 +364,7 @@ impl OneoffList {
         let took = self.ask_patiently(None, this)?;
         let (asked, told) = (self.firsts(), self.told());
         if told == 0 {
-            if self.stdin != Place::FIRST {
+            if self.stdin != Place::NONE {
                 // It had its time.
                 known::learn(known::STDIN_STARTED | known::STDIN_ASKED);
             }
@@ -483,7 +487,7 @@ impl OneoffList {
 
     /// Whether standard input is asked, and had no time yet to become ready.
     fn stdin_has_to_be_asked(&self) -> bool {
-        self.stdin != Place::FIRST && !known::all(known::STDIN_ASKED)
+        self.stdin != Place::NONE && !known::all(known::STDIN_ASKED)
     }
 
     /// The host refused a whole call: finds out which subscriptions it meant, and
