@@ -10,6 +10,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 pub use crate::backend::Mode;
+use crate::backend::alone;
 use crate::backend::lock::THREADS;
 use crate::backend::{Added, AtOnce, Backend, HostBackend, Key, NOT_OPEN, Taker, process};
 use crate::error::{named, not_registered, registered};
@@ -519,8 +520,9 @@ impl Inner {
         if old_entry.is_some_and(|old| !old.known_to_host() && old.is_same_source()) {
             return Err(registered("register", raw));
         }
-        if let Some((number, cell)) = shut.filter(|(_, cell)| !cell.is_live()) {
-            if let Some(key) = self.add_number(cell, number, token, interest, mode)? {
+        let free = shut.map(|(number, cell)| (number, cell, cell.standing()));
+        if let Some(numbered) = free.filter(|(.., now)| !now.is_live()) {
+            if let Some(key) = self.add_number(numbered, token, interest, mode)? {
                 self.forget(state, old);
                 return Ok((key, false));
             }
@@ -730,19 +732,19 @@ impl Inner {
         self.backend.wait(&mut events.found, events.capacity, until)?;
         let late = self.tell(events);
         if late != 0 || events.list.is_empty() {
-            return self.wait_told(events, until, late);
+            return self.wait_told(events, *until, late);
         }
         Ok(events.list.len())
     }
 
     /// After a wait that found more than events of sources, or none.
-    fn wait_told(&self, events: &mut Events, until: &Until<'_>, late: u8) -> io::Result<usize> {
+    fn wait_told(&self, events: &mut Events, until: Until<'_>, late: u8) -> io::Result<usize> {
         if late & WAKE != 0 {
             self.take_wakes(&mut events.list);
         }
         if events.list.is_empty() || late & ODD != 0 {
             let found = Found { wake: false, ..Found::of(events, late) };
-            return self.wait_beside(events, *until, Some(found));
+            return self.wait_beside(events, until, Some(found));
         }
         Ok(events.list.len())
     }
@@ -1064,7 +1066,7 @@ impl WakerState {
     fn take(self: &Arc<WakerState>, list: &mut Vec<Event>) -> bool {
         // Before the flag: whoever wakes and drops does it in that order.
         let last = self.is_last();
-        if self.woken.swap(false, Ordering::AcqRel) {
+        if alone::swap(&self.woken, false) {
             list.push(Event::wake(self.token));
         }
         !last
@@ -1078,7 +1080,7 @@ impl Waker {
     /// The host's own.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        if self.state.woken.swap(true, Ordering::AcqRel) {
+        if alone::swap(&self.state.woken, true) {
             return Ok(());
         }
         self.inner.backend.wake().map_err(|error| self.not_woken(error))

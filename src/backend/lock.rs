@@ -187,26 +187,78 @@ cfg_if::cfg_if! {
             pub(crate) fn notify_all(&self) {}
         }
     } else {
+        use std::cell::UnsafeCell;
+        use std::panic::{RefUnwindSafe, UnwindSafe};
+        use std::sync::atomic::{AtomicBool, Ordering};
         use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+        use std::thread;
         use std::time::Duration;
+
+        use super::alone::alone;
 
         /// Whether a program can have several threads.
         pub(crate) const THREADS: bool = true;
 
-        pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
-
-        /// What a thread left that panicked is as good as before.
+        /// A mutex that a thread which is alone takes without locked instructions. What a thread
+        /// left that panicked is as good as before.
         #[derive(Default)]
-        pub(crate) struct Lock<T>(Mutex<T>);
+        pub(crate) struct Lock<T> {
+            /// Somebody has it: with the mutex, or without if it was alone.
+            taken: AtomicBool,
+            mutex: Mutex<()>,
+            value: UnsafeCell<T>,
+        }
+
+        /// With the mutex, if it has that.
+        #[must_use]
+        pub(crate) struct Guard<'a, T>(&'a Lock<T>, Option<MutexGuard<'a, ()>>);
+
+        // SAFETY: one thread at a time has a guard, and the value by that.
+        unsafe impl<T: Send> Sync for Lock<T> {}
+        impl<T> UnwindSafe for Lock<T> {}
+        impl<T> RefUnwindSafe for Lock<T> {}
+
+        impl<T> Deref for Guard<'_, T> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                // SAFETY: there is no other guard.
+                unsafe { &*self.0.value.get() }
+            }
+        }
+
+        impl<T> DerefMut for Guard<'_, T> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: as above.
+                unsafe { &mut *self.0.value.get() }
+            }
+        }
+
+        impl<T> Drop for Guard<'_, T> {
+            #[inline]
+            fn drop(&mut self) {
+                // Before the mutex, if there is one.
+                self.0.taken.store(false, Ordering::Release);
+            }
+        }
 
         impl<T> Lock<T> {
             pub(crate) const fn new(value: T) -> Lock<T> {
-                Lock(Mutex::new(value))
+                Lock {
+                    taken: AtomicBool::new(false),
+                    mutex: Mutex::new(()),
+                    value: UnsafeCell::new(value),
+                }
             }
 
             #[inline]
             pub(crate) fn lock(&self) -> Guard<'_, T> {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner)
+                match self.lock_alone() {
+                    Some(guard) => guard,
+                    None => self.with(self.mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+                }
             }
 
             /// `None`: another thread has it.
@@ -216,11 +268,34 @@ cfg_if::cfg_if! {
             )]
             #[inline]
             pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
-                match self.0.try_lock() {
-                    Ok(guard) => Some(guard),
-                    Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                if let Some(guard) = self.lock_alone() {
+                    return Some(guard);
+                }
+                match self.mutex.try_lock() {
+                    Ok(mutex) => Some(self.with(mutex)),
+                    Err(TryLockError::Poisoned(poisoned)) => Some(self.with(poisoned.into_inner())),
                     Err(TryLockError::WouldBlock) => None,
                 }
+            }
+
+            /// `None` where there may be others, or somebody has it.
+            #[inline]
+            fn lock_alone(&self) -> Option<Guard<'_, T>> {
+                if !alone() || self.taken.load(Ordering::Relaxed) {
+                    return None;
+                }
+                self.taken.store(true, Ordering::Relaxed);
+                Some(Guard(self, None))
+            }
+
+            #[inline]
+            fn with<'a>(&'a self, mutex: MutexGuard<'a, ()>) -> Guard<'a, T> {
+                while self.taken.load(Ordering::Acquire) {
+                    // Who has it was alone when it took it.
+                    thread::yield_now();
+                }
+                self.taken.store(true, Ordering::Relaxed);
+                Guard(self, Some(mutex))
             }
         }
 
@@ -286,19 +361,29 @@ cfg_if::cfg_if! {
                 Turn(Condvar::new())
             }
 
-            /// Lets go of the lock until somebody notifies, or for the time that is left.
+            /// Lets go of the lock until somebody notifies, or for the time that is left. May
+            /// come back before.
             pub(crate) fn wait<'a, T>(
                 &self,
-                guard: Guard<'a, T>,
+                mut guard: Guard<'a, T>,
                 left: Option<Duration>,
             ) -> Guard<'a, T> {
-                match left {
-                    None => self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                let (lock, mutex) = (guard.0, guard.1.take());
+                drop(guard);
+                let Some(mutex) = mutex else {
+                    // Somebody may have notified before this has the mutex.
+                    return lock.with(lock.mutex.lock().unwrap_or_else(PoisonError::into_inner));
+                };
+                let waited = match left {
+                    None => self.0.wait(mutex),
                     Some(left) => {
-                        let waited = self.0.wait_timeout(guard, left);
-                        waited.unwrap_or_else(PoisonError::into_inner).0
+                        let waited = self.0.wait_timeout(mutex, left);
+                        waited.map(|(mutex, _)| mutex).map_err(|poisoned| {
+                            PoisonError::new(poisoned.into_inner().0)
+                        })
                     }
-                }
+                };
+                lock.with(waited.unwrap_or_else(PoisonError::into_inner))
             }
 
             pub(crate) fn notify_one(&self) {

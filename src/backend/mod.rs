@@ -382,6 +382,7 @@ mod connect;
 #[cfg(all(feature = "net", not(all(feature = "wasi-io", target_env = "p1"))))]
 pub(crate) use connect::start_connect;
 
+pub(crate) mod alone;
 mod edge;
 pub(crate) mod errno;
 pub(crate) mod glance;

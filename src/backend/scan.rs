@@ -684,6 +684,7 @@ impl Backend for Scan {
     fn new() -> io::Result<Scan> {
         static IDS: AtomicU64 = AtomicU64::new(FIRST_SET);
 
+        super::alone::find_out();
         let wake = Wake::new()?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         Ok(Scan { id, state: Lock::default(), turn: Turn::new(), wake })

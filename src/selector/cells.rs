@@ -71,23 +71,20 @@ impl Cell {
         }
     }
 
-    /// One change later, of a generation, with all else unset.
     #[inline]
-    fn changed(&self, generation: u32) -> u64 {
-        let state = self.state.load(Ordering::Relaxed) as u32;
-        let count = (state & !(CHANGE as u32 - 1)).wrapping_add(CHANGE as u32);
-        u64::from(generation) << 32 | u64::from(count)
+    pub(super) fn standing(&self) -> Standing {
+        Standing(self.state.load(Ordering::Relaxed))
     }
 
     /// The generation that is published, or will be next.
     #[inline]
     pub(super) fn generation(&self) -> u32 {
-        (self.state.load(Ordering::Relaxed) >> 32) as u32
+        self.standing().generation()
     }
 
     #[inline]
     pub(super) fn is_live(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & LIVE != 0
+        self.standing().is_live()
     }
 
     /// What it reports, and how.
@@ -107,10 +104,23 @@ impl Cell {
     /// at once.
     #[inline]
     pub(super) fn publish(&self, generation: u32, token: u64, interest: Interest, mode: Mode) {
+        self.publish_after(self.standing(), generation, token, interest, mode);
+    }
+
+    /// The same by who has seen how it stands.
+    #[inline]
+    pub(super) fn publish_after(
+        &self,
+        before: Standing,
+        generation: u32,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) {
         let edge = if mode.is_edge() { EDGE } else { 0 };
         let oneshot = if mode.is_oneshot() { ONESHOT } else { 0 };
         self.token.store(token, Ordering::Relaxed);
-        let state = self.changed(generation) | LIVE | ARMED | edge | oneshot;
+        let state = before.changed(generation) | LIVE | ARMED | edge | oneshot;
         self.state.store(state | u64::from(interest.bits()), Ordering::Release);
     }
 
@@ -118,9 +128,32 @@ impl Cell {
     #[inline]
     pub(super) fn revoke(&self, generation: u32) {
         let next = generation.wrapping_add(1);
-        self.state.store(self.changed(next), Ordering::Release);
+        self.state.store(self.standing().changed(next), Ordering::Release);
         // What is published in this cell next is seen after that.
         fence(Ordering::Release);
+    }
+}
+
+/// The state of a cell as it was seen.
+#[derive(Clone, Copy)]
+pub(super) struct Standing(u64);
+
+impl Standing {
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(super) fn is_live(self) -> bool {
+        self.0 & LIVE != 0
+    }
+
+    /// One change later, of a generation, with all else unset.
+    #[inline]
+    fn changed(self, generation: u32) -> u64 {
+        let count = (self.0 as u32 & !(CHANGE as u32 - 1)).wrapping_add(CHANGE as u32);
+        u64::from(generation) << 32 | u64::from(count)
     }
 }
 

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::cells::Cell;
+use super::cells::{Cell, Standing};
 use super::table::Table;
 use super::{Inner, Interest, Mode, gone};
+use crate::backend::alone::alone;
 use crate::backend::{Added, Backend, HostBackend, Key};
 use crate::error::{named, not_registered};
 use crate::source::{Member, RawSource};
@@ -101,6 +102,13 @@ impl Gate {
 
     #[inline]
     fn enter(&self) -> bool {
+        if alone() {
+            let open = self.0.load(Ordering::Relaxed) == OPEN;
+            if open {
+                self.0.store(BUSY, Ordering::Relaxed);
+            }
+            return open;
+        }
         self.0.compare_exchange(OPEN, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
@@ -124,11 +132,12 @@ impl Gate {
 }
 
 impl Cell {
-    /// Whether it has a registration, and this one if it is told which.
+    /// How it stands, if it has a registration, and this one if it is told which.
     #[inline(always)]
-    fn has(&self, key: Option<Key>) -> bool {
-        let is_own = |key| number(key).is_some() && key.generation() == self.generation();
-        self.is_live() && key.is_none_or(is_own)
+    fn standing_of(&self, key: Option<Key>) -> Option<Standing> {
+        let now = self.standing();
+        let is_own = |key| number(key).is_some() && key.generation() == now.generation();
+        (now.is_live() && key.is_none_or(is_own)).then_some(now)
     }
 }
 
@@ -150,10 +159,11 @@ impl Inner {
     ) -> Option<io::Result<Key>> {
         let number = number_of(source)?;
         let turn = self.enter(number)?;
-        if turn.0.is_live() {
+        let now = turn.0.standing();
+        if now.is_live() {
             return None;
         }
-        self.add_number(turn.0, number, token, interest, mode).transpose()
+        self.add_number((number, turn.0, now), token, interest, mode).transpose()
     }
 
     #[inline(always)]
@@ -167,7 +177,8 @@ impl Inner {
     ) -> Option<io::Result<()>> {
         let number = number_of(source)?;
         let turn = self.enter(number)?;
-        turn.0.has(key).then(|| self.modify_number(turn.0, number, token, interest, mode))
+        let now = turn.0.standing_of(key)?;
+        Some(self.modify_number((number, turn.0, now), token, interest, mode))
     }
 
     /// Whether it was registered.
@@ -175,9 +186,14 @@ impl Inner {
     pub(super) fn unregister_at_once(&self, source: RawSource, key: Option<Key>) -> Option<()> {
         let number = number_of(source)?;
         let turn = self.enter(number)?;
-        turn.0.has(key).then(|| self.delete_number(turn.0, number))
+        let now = turn.0.standing_of(key)?;
+        self.delete_number((number, turn.0, now));
+        Some(())
     }
 }
+
+/// A number, and its cell as it was seen.
+pub(super) type Numbered<'a> = (u32, &'a Cell, Standing);
 
 /// With the gate of the cell shut, or in it.
 impl Inner {
@@ -185,15 +201,14 @@ impl Inner {
     #[inline(always)]
     pub(super) fn add_number(
         &self,
-        cell: &Cell,
-        number: u32,
+        (number, cell, now): Numbered<'_>,
         token: u64,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<Option<Key>> {
         let Some(source) = HostBackend::numbered(number) else { return Ok(None) };
-        let key = Key::new(number | NUMBERED, cell.generation());
-        cell.publish(key.generation(), token, interest, mode);
+        let key = Key::new(number | NUMBERED, now.generation());
+        cell.publish_after(now, now.generation(), token, interest, mode);
         match self.backend.add(key, &source, interest.wants(), mode) {
             Ok(Added::Watched) => Ok(Some(key)),
             Ok(Added::AlwaysReady) => {
@@ -213,40 +228,38 @@ impl Inner {
     #[inline(always)]
     fn modify_number(
         &self,
-        cell: &Cell,
-        number: u32,
+        (number, cell, now): Numbered<'_>,
         token: u64,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
         let Some(source) = HostBackend::numbered(number) else { return Ok(()) };
-        let key = Key::new(number | NUMBERED, cell.generation());
-        cell.publish(key.generation(), token, interest, mode);
+        let key = Key::new(number | NUMBERED, now.generation());
+        cell.publish_after(now, now.generation(), token, interest, mode);
         match self.backend.modify(key, &source, interest.wants(), mode) {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.not_modified(cell, number, source.raw(), error)),
+            Err(error) => Err(self.not_modified((number, cell, now), source.raw(), error)),
         }
     }
 
     #[cold]
     fn not_modified(
         &self,
-        cell: &Cell,
-        number: u32,
+        numbered: Numbered<'_>,
         source: RawSource,
         error: io::Error,
     ) -> io::Error {
         if !gone(&error) {
             return named("modify", source, error);
         }
-        self.delete_number(cell, number);
+        self.delete_number(numbered);
         not_registered("modify", source)
     }
 
     #[inline(always)]
-    fn delete_number(&self, cell: &Cell, number: u32) {
+    fn delete_number(&self, (number, cell, now): Numbered<'_>) {
         let Some(source) = HostBackend::numbered(number) else { return };
-        let key = Key::new(number | NUMBERED, cell.generation());
+        let key = Key::new(number | NUMBERED, now.generation());
         // It may be closed, or its number another source's: gone either way.
         let _ = self.backend.delete(key, &source);
         cell.revoke(key.generation());
@@ -286,7 +299,8 @@ impl Inner {
         interest: Interest,
         mode: Mode,
     ) -> Option<io::Result<()>> {
-        cell.has(key).then(|| self.modify_number(cell, number, token, interest, mode))
+        let now = cell.standing_of(key)?;
+        Some(self.modify_number((number, cell, now), token, interest, mode))
     }
 
     pub(super) fn unregister_shut(
@@ -294,7 +308,9 @@ impl Inner {
         (number, cell): (u32, &Cell),
         key: Option<Key>,
     ) -> Option<()> {
-        cell.has(key).then(|| self.delete_number(cell, number))
+        let now = cell.standing_of(key)?;
+        self.delete_number((number, cell, now));
+        Some(())
     }
 
     /// Shuts all there are.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{EpollFd, number};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{Added, Backend, Caps, Key, Mode, more_room};
+use crate::backend::{Added, Backend, Caps, Key, Mode, alone, more_room};
 use crate::event::EpollEvent;
 use crate::flags::{EpollFlags, PollFlags};
 use crate::source::{Held, Member, Source};
@@ -61,6 +61,7 @@ impl Backend for EpollSet {
     type Buffer = Buffer;
 
     fn new() -> io::Result<EpollSet> {
+        alone::find_out();
         let epoll = EpollFd::new(libc::EPOLL_CLOEXEC as u32)?;
         let wake = Wake::new()?;
         EpollSet::add_wake(&epoll, &wake)?;
@@ -105,11 +106,12 @@ impl Backend for EpollSet {
         let events = &mut events[..];
         let room = events.len().min(most);
         let rebuilt = self.rebuilt.load(Ordering::Acquire);
-        *found = self.epoll.wait(&mut events[..room], until)?;
+        let told = self.epoll.wait(&mut events[..room], until)?;
         if self.rebuilt.load(Ordering::Acquire) != rebuilt {
             // A wake gets one thread back from the old set. There may be others.
             self.wake.wake()?;
         }
+        *found = told;
         Ok(())
     }
 
