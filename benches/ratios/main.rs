@@ -34,8 +34,22 @@ const PART: (&str, &[Group]) = (
         ("kqueue", kqueue::run),
         ("timers", timers::run),
         ("memory", memory::run),
+        // For good, so that it is the last one.
+        ("beside_a_thread", beside_a_thread),
     ],
 );
+
+#[cfg(not(readiness_backend = "poll"))]
+fn beside_a_thread(report: &mut Report) {
+    std::thread::spawn(|| {
+        loop {
+            std::thread::park();
+        }
+    });
+    selector::run_beside_a_thread(report);
+    waker::run_beside_a_thread(report);
+}
+
 #[cfg(readiness_backend = "poll")]
 const PART: (&str, &[Group]) =
     ("2-emulated", &[("emulated", emulated::run), ("memory", memory::run)]);

@@ -11,6 +11,8 @@ use readiness_bench::report::Report;
 use readiness_bench::sources::{chosen, drain, eventfds, fire, start, timerfd};
 
 const LIMIT: f64 = 1.02;
+/// Where a case was measured.
+pub const BESIDE: &str = ", beside another thread";
 const SIZES: [usize; 4] = [1, 64, 1024, 10_000];
 
 const TIMEOUTS: [(&str, Option<Duration>); 3] = [
@@ -46,7 +48,7 @@ pub fn run(report: &mut Report) {
     sleeping::<Mio>(report);
     by_ready(report);
     for size in SIZES {
-        registering(report, size);
+        registering(report, size, "");
     }
     ping_pong::<Raw>(report);
     ping_pong::<Rustix>(report);
@@ -160,16 +162,21 @@ fn by_ready(report: &mut Report) {
     }
 }
 
+/// In a process with a second thread there are others to be kept out.
+pub fn run_beside_a_thread(report: &mut Report) {
+    registering(report, 64, BESIDE);
+}
+
 /// One more source in a set of `size`: added and taken away, and modified.
-fn registering(report: &mut Report, size: usize) {
+fn registering(report: &mut Report, size: usize, place: &str) {
     let others = eventfds(size - 1);
     let one = UnixStream::pair().unwrap().0;
-    against::<Raw>(report, &others, &one);
-    against::<Rustix>(report, &others, &one);
-    against::<Mio>(report, &others, &one);
-    against::<Polling>(report, &others, &one);
+    against::<Raw>(report, &others, &one, place);
+    against::<Rustix>(report, &others, &one, place);
+    against::<Mio>(report, &others, &one, place);
+    against::<Polling>(report, &others, &one, place);
 
-    fn against<P: Peer>(report: &mut Report, others: &[OwnedFd], one: &UnixStream) {
+    fn against<P: Peer>(report: &mut Report, others: &[OwnedFd], one: &UnixStream, place: &str) {
         let mut ours = Ours::new(1);
         let mut theirs = P::new(1);
         add_all(&mut ours, others, Mode::Edge);
@@ -187,7 +194,7 @@ fn registering(report: &mut Report, size: usize) {
                 1
             },
         );
-        report.add("register and deregister", size, P::NAME, LIMIT, ratio);
+        report.add(&format!("register and deregister{place}"), size, P::NAME, LIMIT, ratio);
         ours.add(fd, token, Mode::Edge);
         theirs.add(fd, token, Mode::Edge);
         let ratio = paired(
@@ -200,7 +207,7 @@ fn registering(report: &mut Report, size: usize) {
                 1
             },
         );
-        report.add("modify", size, P::NAME, LIMIT, ratio);
+        report.add(&format!("modify{place}"), size, P::NAME, LIMIT, ratio);
     }
 }
 

@@ -7,9 +7,22 @@ use readiness::{Events, Selector};
 use readiness_bench::measure::paired;
 use readiness_bench::report::Report;
 
+use crate::selector::BESIDE;
+
 const LIMIT: f64 = 1.02;
 
 pub fn run(report: &mut Report) {
+    run_where(report, "");
+}
+
+/// In a process with a second thread, which might wake.
+pub fn run_beside_a_thread(report: &mut Report) {
+    run_where(report, BESIDE);
+}
+
+fn run_where(report: &mut Report, place: &str) {
+    let (unseen, seen) =
+        (format!("a wake that nobody has seen yet{place}"), format!("wake and wait{place}"));
     let selector = Selector::new().unwrap();
     let waker = selector.waker(1);
     let mut events = Events::with_capacity(16);
@@ -37,8 +50,8 @@ pub fn run(report: &mut Report) {
         wake.wake().unwrap();
         1
     });
-    report.add("a wake that nobody has seen yet", 1, "polling", LIMIT, against_polling);
-    report.add("a wake that nobody has seen yet", 1, "mio", LIMIT, against_mio);
+    report.add(&unseen, 1, "polling", LIMIT, against_polling);
+    report.add(&unseen, 1, "mio", LIMIT, against_mio);
 
     let mut wake_and_wait = || {
         waker.wake().unwrap();
@@ -58,6 +71,6 @@ pub fn run(report: &mut Report) {
         polling.wait(&mut polling_events, None).unwrap();
         1
     });
-    report.add("wake and wait", 1, "mio", LIMIT, against_mio);
-    report.add("wake and wait", 1, "polling", LIMIT, against_polling);
+    report.add(&seen, 1, "mio", LIMIT, against_mio);
+    report.add(&seen, 1, "polling", LIMIT, against_polling);
 }
