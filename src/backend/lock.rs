@@ -188,6 +188,7 @@ cfg_if::cfg_if! {
         }
     } else {
         use std::cell::UnsafeCell;
+        use std::marker::PhantomData;
         use std::panic::{RefUnwindSafe, UnwindSafe};
         use std::sync::atomic::{AtomicBool, Ordering};
         use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -209,9 +210,14 @@ cfg_if::cfg_if! {
             value: UnsafeCell<T>,
         }
 
-        /// With the mutex, if it has that.
         #[must_use]
-        pub(crate) struct Guard<'a, T>(&'a Lock<T>, Option<MutexGuard<'a, ()>>);
+        pub(crate) struct Guard<'a, T> {
+            lock: &'a Lock<T>,
+            /// Unless the thread was alone.
+            mutex: Option<MutexGuard<'a, ()>>,
+            /// It can be shared as the value can.
+            value: PhantomData<&'a mut T>,
+        }
 
         // SAFETY: one thread at a time has a guard, and the value by that.
         unsafe impl<T: Send> Sync for Lock<T> {}
@@ -224,7 +230,7 @@ cfg_if::cfg_if! {
             #[inline]
             fn deref(&self) -> &T {
                 // SAFETY: there is no other guard.
-                unsafe { &*self.0.value.get() }
+                unsafe { &*self.lock.value.get() }
             }
         }
 
@@ -232,7 +238,7 @@ cfg_if::cfg_if! {
             #[inline]
             fn deref_mut(&mut self) -> &mut T {
                 // SAFETY: as above.
-                unsafe { &mut *self.0.value.get() }
+                unsafe { &mut *self.lock.value.get() }
             }
         }
 
@@ -240,7 +246,7 @@ cfg_if::cfg_if! {
             #[inline]
             fn drop(&mut self) {
                 // Before the mutex, if there is one.
-                self.0.taken.store(false, Ordering::Release);
+                self.lock.taken.store(false, Ordering::Release);
             }
         }
 
@@ -271,11 +277,12 @@ cfg_if::cfg_if! {
                 if let Some(guard) = self.lock_alone() {
                     return Some(guard);
                 }
-                match self.mutex.try_lock() {
-                    Ok(mutex) => Some(self.with(mutex)),
-                    Err(TryLockError::Poisoned(poisoned)) => Some(self.with(poisoned.into_inner())),
-                    Err(TryLockError::WouldBlock) => None,
-                }
+                let mutex = match self.mutex.try_lock() {
+                    Ok(mutex) => mutex,
+                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                    Err(TryLockError::WouldBlock) => return None,
+                };
+                (!self.taken.load(Ordering::Acquire)).then(|| self.with(mutex))
             }
 
             /// `None` where there may be others, or somebody has it.
@@ -285,7 +292,7 @@ cfg_if::cfg_if! {
                     return None;
                 }
                 self.taken.store(true, Ordering::Relaxed);
-                Some(Guard(self, None))
+                Some(self.guard(None))
             }
 
             #[inline]
@@ -295,7 +302,12 @@ cfg_if::cfg_if! {
                     thread::yield_now();
                 }
                 self.taken.store(true, Ordering::Relaxed);
-                Guard(self, Some(mutex))
+                self.guard(Some(mutex))
+            }
+
+            #[inline]
+            fn guard<'a>(&'a self, mutex: Option<MutexGuard<'a, ()>>) -> Guard<'a, T> {
+                Guard { lock: self, mutex, value: PhantomData }
             }
         }
 
@@ -368,7 +380,7 @@ cfg_if::cfg_if! {
                 mut guard: Guard<'a, T>,
                 left: Option<Duration>,
             ) -> Guard<'a, T> {
-                let (lock, mutex) = (guard.0, guard.1.take());
+                let (lock, mutex) = (guard.lock, guard.mutex.take());
                 drop(guard);
                 let Some(mutex) = mutex else {
                     // Somebody may have notified before this has the mutex.
@@ -394,5 +406,48 @@ cfg_if::cfg_if! {
                 self.0.notify_all();
             }
         }
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Also by a thread that was alone when it took it (`scripts/test-alone`).
+    #[test]
+    fn one_thread_at_a_time_has_it() {
+        let lock = Lock::new(0);
+        let mut guard = lock.lock();
+        thread::scope(|threads| {
+            let other = threads.spawn(|| {
+                let mut guard = lock.lock();
+                assert_eq!(*guard, 1);
+                *guard = 2;
+            });
+            thread::sleep(Duration::from_millis(20));
+            assert!(!other.is_finished());
+            threads.spawn(|| assert!(lock.try_lock().is_none())).join().unwrap();
+            *guard = 1;
+            drop(guard);
+        });
+        assert_eq!(*lock.lock(), 2);
+    }
+
+    #[test]
+    fn a_turn_comes() {
+        let (lock, turn) = (Lock::new(false), Turn::new());
+        let mut guard = lock.lock();
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                *lock.lock() = true;
+                turn.notify_one();
+            });
+            while !*guard {
+                guard = turn.wait(guard, None);
+            }
+        });
     }
 }
