@@ -475,13 +475,11 @@ impl Inner {
     ) -> io::Result<Key> {
         match self.register_at_once(source.raw(), token, interest, mode) {
             Some(done) => done,
-            None => {
-                rarely();
-                self.register_locked(source.hold(), token, interest, mode)
-            }
+            None => self.register_locked(source.hold(), token, interest, mode),
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn register_locked(
         &self,
@@ -573,13 +571,11 @@ impl Inner {
     ) -> io::Result<()> {
         match self.modify_at_once(source, key, token, interest, mode) {
             Some(done) => done,
-            None => {
-                rarely();
-                self.modify_locked(source, key, token, interest, mode)
-            }
+            None => self.modify_locked(source, key, token, interest, mode),
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn modify_locked(
         &self,
@@ -636,13 +632,11 @@ impl Inner {
     fn unregister(&self, source: RawSource, key: Option<Key>) -> io::Result<()> {
         match self.unregister_at_once(source, key) {
             Some(()) => Ok(()),
-            None => {
-                rarely();
-                self.unregister_locked(source, key)
-            }
+            None => self.unregister_locked(source, key),
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn unregister_locked(&self, source: RawSource, key: Option<Key>) -> io::Result<()> {
         let mut state = self.lock();
@@ -1002,11 +996,6 @@ impl Inner {
         }
     }
 }
-
-/// Marks a branch that is seldom taken, where there is another one.
-#[cold]
-#[inline]
-fn rarely() {}
 
 fn check_mode(operation: &'static str, source: RawSource, mode: Mode) -> io::Result<()> {
     if Selector::supports(mode) {

@@ -238,21 +238,22 @@ impl Inner {
         cell.publish_after(now, now.generation(), token, interest, mode);
         match self.backend.modify(key, &source, interest.wants(), mode) {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.not_modified((number, cell, now), source.raw(), error)),
+            Err(error) => Err(self.not_modified(number, cell, source.raw(), error)),
         }
     }
 
     #[cold]
     fn not_modified(
         &self,
-        numbered: Numbered<'_>,
+        number: u32,
+        cell: &Cell,
         source: RawSource,
         error: io::Error,
     ) -> io::Error {
         if !gone(&error) {
             return named("modify", source, error);
         }
-        self.delete_number(numbered);
+        self.delete_number((number, cell, cell.standing()));
         not_registered("modify", source)
     }
 
