@@ -587,11 +587,11 @@ impl Inner {
     ) -> io::Result<()> {
         let mut state = self.lock();
         let shut = self.shut(raw);
-        let modified =
-            match shut.and_then(|shut| self.modify_shut(shut, key, token, interest, mode)) {
-                Some(done) => done.map(|()| false),
-                None => self.change(&mut state, key, raw, token, interest, mode),
-            };
+        let modified = match shut.and_then(|shut| self.modify_own(shut, key, token, interest, mode))
+        {
+            Some(done) => done.map(|()| false),
+            None => self.change(&mut state, key, raw, token, interest, mode),
+        };
         self.open(&state.table, raw);
         if modified? { self.tell_waiters(state) } else { Ok(()) }
     }
@@ -641,7 +641,7 @@ impl Inner {
     fn unregister_locked(&self, source: RawSource, key: Option<Key>) -> io::Result<()> {
         let mut state = self.lock();
         let done =
-            self.shut(source).and_then(|shut| self.unregister_shut(shut, key)).or_else(|| {
+            self.shut(source).and_then(|shut| self.unregister_own(shut, key)).or_else(|| {
                 let key = key.or_else(|| state.table.find(source))?;
                 self.remove(&mut state, key)
             });

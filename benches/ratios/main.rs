@@ -34,25 +34,27 @@ const PART: (&str, &[Group]) = (
         ("kqueue", kqueue::run),
         ("timers", timers::run),
         ("memory", memory::run),
-        // For good, so that it is the last one.
+        // The thread stays, so that it is the last one.
         ("beside_a_thread", beside_a_thread),
     ],
 );
+#[cfg(readiness_backend = "poll")]
+const PART: (&str, &[Group]) =
+    ("2-emulated", &[("emulated", emulated::run), ("memory", memory::run)]);
 
+/// What takes locks, where there are others to be kept out.
 #[cfg(not(readiness_backend = "poll"))]
 fn beside_a_thread(report: &mut Report) {
+    const PLACE: &str = ", beside another thread";
+
     std::thread::spawn(|| {
         loop {
             std::thread::park();
         }
     });
-    selector::run_beside_a_thread(report);
-    waker::run_beside_a_thread(report);
+    selector::registering(report, 64, PLACE);
+    waker::waking(report, PLACE);
 }
-
-#[cfg(readiness_backend = "poll")]
-const PART: (&str, &[Group]) =
-    ("2-emulated", &[("emulated", emulated::run), ("memory", memory::run)]);
 
 fn main() -> std::io::Result<()> {
     readiness_bench::sources::raise_limit();

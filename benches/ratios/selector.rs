@@ -11,8 +11,6 @@ use readiness_bench::report::Report;
 use readiness_bench::sources::{chosen, drain, eventfds, fire, start, timerfd};
 
 const LIMIT: f64 = 1.02;
-/// Where a case was measured.
-pub const BESIDE: &str = ", beside another thread";
 const SIZES: [usize; 4] = [1, 64, 1024, 10_000];
 
 const TIMEOUTS: [(&str, Option<Duration>); 3] = [
@@ -162,13 +160,9 @@ fn by_ready(report: &mut Report) {
     }
 }
 
-/// In a process with a second thread there are others to be kept out.
-pub fn run_beside_a_thread(report: &mut Report) {
-    registering(report, 64, BESIDE);
-}
-
-/// One more source in a set of `size`: added and taken away, and modified.
-fn registering(report: &mut Report, size: usize, place: &str) {
+/// One more source in a set of `size`: added and taken away, and modified. `place`: what the
+/// cases' names end with.
+pub fn registering(report: &mut Report, size: usize, place: &str) {
     let others = eventfds(size - 1);
     let one = UnixStream::pair().unwrap().0;
     against::<Raw>(report, &others, &one, place);

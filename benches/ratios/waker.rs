@@ -7,20 +7,14 @@ use readiness::{Events, Selector};
 use readiness_bench::measure::paired;
 use readiness_bench::report::Report;
 
-use crate::selector::BESIDE;
-
 const LIMIT: f64 = 1.02;
 
 pub fn run(report: &mut Report) {
-    run_where(report, "");
+    waking(report, "");
 }
 
-/// In a process with a second thread, which might wake.
-pub fn run_beside_a_thread(report: &mut Report) {
-    run_where(report, BESIDE);
-}
-
-fn run_where(report: &mut Report, place: &str) {
+/// `place`: what the cases' names end with.
+pub fn waking(report: &mut Report, place: &str) {
     let (unseen, seen) =
         (format!("a wake that nobody has seen yet{place}"), format!("wake and wait{place}"));
     let selector = Selector::new().unwrap();

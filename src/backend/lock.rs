@@ -3,15 +3,14 @@
 
 use std::ops::{Deref, DerefMut};
 
+pub(crate) use super::alone::THREADS;
+
 cfg_if::cfg_if! {
     if #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))] {
         use std::cell::{Cell, UnsafeCell};
         use std::marker::PhantomData;
         use std::panic::{RefUnwindSafe, UnwindSafe};
         use std::time::Duration;
-
-        /// Whether a program can have several threads.
-        pub(crate) const THREADS: bool = false;
 
         /// A `RefCell` that is borrowed in one way only.
         #[derive(Default)]
@@ -197,9 +196,6 @@ cfg_if::cfg_if! {
 
         use super::alone::alone;
 
-        /// Whether a program can have several threads.
-        pub(crate) const THREADS: bool = true;
-
         /// A mutex that a thread which is alone takes without locked instructions. What a thread
         /// left that panicked is as good as before.
         #[derive(Default)]
@@ -263,7 +259,7 @@ cfg_if::cfg_if! {
             pub(crate) fn lock(&self) -> Guard<'_, T> {
                 match self.lock_alone() {
                     Some(guard) => guard,
-                    None => self.with(self.mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+                    None => self.lock_with_mutex(),
                 }
             }
 
@@ -282,7 +278,7 @@ cfg_if::cfg_if! {
                     Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                     Err(TryLockError::WouldBlock) => return None,
                 };
-                (!self.taken.load(Ordering::Acquire)).then(|| self.with(mutex))
+                (!self.taken.load(Ordering::Acquire)).then(|| self.guard(Some(mutex)))
             }
 
             /// `None` where there may be others, or somebody has it.
@@ -291,8 +287,12 @@ cfg_if::cfg_if! {
                 if !alone() || self.taken.load(Ordering::Relaxed) {
                     return None;
                 }
-                self.taken.store(true, Ordering::Relaxed);
                 Some(self.guard(None))
+            }
+
+            #[inline]
+            fn lock_with_mutex(&self) -> Guard<'_, T> {
+                self.with(self.mutex.lock().unwrap_or_else(PoisonError::into_inner))
             }
 
             #[inline]
@@ -301,12 +301,12 @@ cfg_if::cfg_if! {
                     // Who has it was alone when it took it.
                     thread::yield_now();
                 }
-                self.taken.store(true, Ordering::Relaxed);
                 self.guard(Some(mutex))
             }
 
             #[inline]
             fn guard<'a>(&'a self, mutex: Option<MutexGuard<'a, ()>>) -> Guard<'a, T> {
+                self.taken.store(true, Ordering::Relaxed);
                 Guard { lock: self, mutex, value: PhantomData }
             }
         }
@@ -384,7 +384,7 @@ cfg_if::cfg_if! {
                 drop(guard);
                 let Some(mutex) = mutex else {
                     // Somebody may have notified before this has the mutex.
-                    return lock.with(lock.mutex.lock().unwrap_or_else(PoisonError::into_inner));
+                    return lock.lock_with_mutex();
                 };
                 let waited = match left {
                     None => self.0.wait(mutex),

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::alone;
 use super::edge::Edge;
 use super::glance::Glances;
 use super::lock::{Between, Guard, Lent, Lock, THREADS, Turn};
@@ -684,7 +685,7 @@ impl Backend for Scan {
     fn new() -> io::Result<Scan> {
         static IDS: AtomicU64 = AtomicU64::new(FIRST_SET);
 
-        super::alone::find_out();
+        alone::find_out();
         let wake = Wake::new()?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         Ok(Scan { id, state: Lock::default(), turn: Turn::new(), wake })

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::cells::{Cell, Standing};
 use super::table::Table;
 use super::{Inner, Interest, Mode, gone};
-use crate::backend::alone::alone;
+use crate::backend::alone;
 use crate::backend::{Added, Backend, HostBackend, Key};
 use crate::error::{named, not_registered};
 use crate::source::{Member, RawSource};
@@ -102,14 +102,7 @@ impl Gate {
 
     #[inline]
     fn enter(&self) -> bool {
-        if alone() {
-            let open = self.0.load(Ordering::Relaxed) == OPEN;
-            if open {
-                self.0.store(BUSY, Ordering::Relaxed);
-            }
-            return open;
-        }
-        self.0.compare_exchange(OPEN, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        alone::exchange(&self.0, OPEN, BUSY)
     }
 
     /// Under the lock.
@@ -177,8 +170,7 @@ impl Inner {
     ) -> Option<io::Result<()>> {
         let number = number_of(source)?;
         let turn = self.enter(number)?;
-        let now = turn.0.standing_of(key)?;
-        Some(self.modify_number((number, turn.0, now), token, interest, mode))
+        self.modify_own((number, turn.0), key, token, interest, mode)
     }
 
     /// Whether it was registered.
@@ -186,9 +178,7 @@ impl Inner {
     pub(super) fn unregister_at_once(&self, source: RawSource, key: Option<Key>) -> Option<()> {
         let number = number_of(source)?;
         let turn = self.enter(number)?;
-        let now = turn.0.standing_of(key)?;
-        self.delete_number((number, turn.0, now));
-        Some(())
+        self.unregister_own((number, turn.0), key)
     }
 }
 
@@ -197,6 +187,32 @@ pub(super) type Numbered<'a> = (u32, &'a Cell, Standing);
 
 /// With the gate of the cell shut, or in it.
 impl Inner {
+    /// `None`: it has no registration, or another one.
+    #[inline(always)]
+    pub(super) fn modify_own(
+        &self,
+        (number, cell): (u32, &Cell),
+        key: Option<Key>,
+        token: u64,
+        interest: Interest,
+        mode: Mode,
+    ) -> Option<io::Result<()>> {
+        let now = cell.standing_of(key)?;
+        Some(self.modify_number((number, cell, now), token, interest, mode))
+    }
+
+    /// As [`modify_own`](Inner::modify_own).
+    #[inline(always)]
+    pub(super) fn unregister_own(
+        &self,
+        (number, cell): (u32, &Cell),
+        key: Option<Key>,
+    ) -> Option<()> {
+        let now = cell.standing_of(key)?;
+        self.delete_number((number, cell, now));
+        Some(())
+    }
+
     /// `None`: it is a file. There must be no registration in the cell.
     #[inline(always)]
     pub(super) fn add_number(
@@ -289,29 +305,6 @@ impl Inner {
                 cell.gate.open();
             }
         }
-    }
-
-    /// `modify_at_once` of what is shut.
-    pub(super) fn modify_shut(
-        &self,
-        (number, cell): (u32, &Cell),
-        key: Option<Key>,
-        token: u64,
-        interest: Interest,
-        mode: Mode,
-    ) -> Option<io::Result<()>> {
-        let now = cell.standing_of(key)?;
-        Some(self.modify_number((number, cell, now), token, interest, mode))
-    }
-
-    pub(super) fn unregister_shut(
-        &self,
-        (number, cell): (u32, &Cell),
-        key: Option<Key>,
-    ) -> Option<()> {
-        let now = cell.standing_of(key)?;
-        self.delete_number((number, cell, now));
-        Some(())
     }
 
     /// Shuts all there are.
