@@ -10,7 +10,7 @@ use crate::poll::Poll;
 #[cfg(unix)]
 use crate::signals::SignalSet;
 use crate::source::{AsSource, RawSource, Source};
-use crate::timeout::{Signals, Until};
+use crate::timeout::{Instant, Signals, Until};
 
 /// What [`select()`] found ready: the caller's own items, in their order.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,8 +64,9 @@ impl<T: AsSource + ?Sized> std::fmt::Debug for Selected<'_, T> {
 /// | `write` | `OUT`, `WRNORM`, `WRBAND`, `ERR` |
 /// | `except` | `PRI` |
 ///
-/// A regular file is always ready to read and write. In WASI nothing is ever
-/// exceptional.
+/// A source that has hung up and has nothing that its list takes does not end the wait; what
+/// comes to it later does, up to 10 ms late. A regular file is always ready to read and write.
+/// In WASI nothing is ever exceptional.
 ///
 /// # Errors
 /// - A source that is not open: `EBADF`, on Windows `WSAENOTSOCK`, which is also
@@ -199,8 +200,6 @@ pub struct Selection {
     only: usize,
     /// The list has others than these: it was refilled.
     stale: bool,
-    /// The slots to pass over.
-    silent: Vec<usize>,
 }
 
 /// Several lists together: each source once.
@@ -212,9 +211,14 @@ struct Several {
     /// From a position in the lists, one after the other, to its slot; and which list it is, in
     /// the last two bits.
     places: Vec<u32>,
-    /// Some slots are passed over.
+    /// The slots that have told of nothing that is taken.
+    silent: Vec<usize>,
+    /// Some slots are vacant: they were passed over.
     passed_over: bool,
 }
+
+/// How late at most a source is told that had hung up before.
+const BRIEFLY: Duration = Duration::from_millis(10);
 
 /// None of the lists, or more than one.
 const NONE: usize = 3;
@@ -457,7 +461,11 @@ impl Selection {
             if is_simple || self.is_over_anyhow(which, seen)? {
                 return Ok(());
             }
-            until.deadline.refresh();
+            let Several { poll, silent, .. } = &mut self.several;
+            silent.extend(poll.list.ready().map(|(slot, _)| slot));
+            if !self.several.wait_beside(until)? {
+                return Ok(());
+            }
         }
     }
 
@@ -465,8 +473,8 @@ impl Selection {
     /// list takes, or not open.
     #[cold]
     fn is_over_anyhow(&mut self, which: usize, seen: PollFlags) -> io::Result<bool> {
-        let Selection { found, several, silent, .. } = self;
-        let list = &mut several.poll.list;
+        let Selection { found, several, .. } = self;
+        let list = &several.poll.list;
         if seen.contains(PollFlags::NVAL) {
             let closed = list.ready().find(|(_, flags)| flags.contains(PollFlags::NVAL));
             if let Some(source) = closed.and_then(|(slot, _)| list.source(slot)) {
@@ -474,15 +482,7 @@ impl Selection {
                 return Err(not_open("select", source));
             }
         }
-        let over = seen.intersects(WANTS[which].1);
-        if !over {
-            several.passed_over = true;
-            silent.extend(list.ready().map(|(slot, _)| slot));
-            for slot in silent.drain(..) {
-                list.vacate(slot);
-            }
-        }
-        Ok(over)
+        Ok(seen.intersects(WANTS[which].1))
     }
 }
 
@@ -525,8 +525,8 @@ impl Several {
     /// Waits until one of the lists has something, of which [`ready_at`](Several::ready_at)
     /// knows then, or the time is up.
     fn wait(&mut self, until: &mut Until<'_>) -> io::Result<()> {
-        let list = &mut self.poll.list;
         loop {
+            let list = &mut self.poll.list;
             let mut over = list.wait(until)? == 0;
             for known in &mut self.known {
                 known.got = PollFlags::empty();
@@ -545,16 +545,35 @@ impl Several {
             if over {
                 return Ok(());
             }
-            // poll(2) tells of hang-ups unasked, select(2) does not: slots that have nothing
-            // else to say are passed over from then on.
-            self.passed_over = true;
             for (slot, known) in self.known.iter().enumerate() {
                 if !known.got.is_empty() {
-                    list.vacate(slot);
+                    grow::push(&mut self.silent, slot);
                 }
             }
-            until.deadline.refresh();
+            if !self.wait_beside(until)? {
+                return Ok(());
+            }
         }
+    }
+
+    /// Waits for what is not [silent](Several::silent). Whether time is left.
+    ///
+    /// poll(2) tells of hang-ups unasked, again and again, which select(2) does not. Briefly:
+    /// there may be more to tell of them later.
+    #[cold]
+    fn wait_beside(&mut self, until: &mut Until<'_>) -> io::Result<bool> {
+        let Several { poll: Poll { list, .. }, silent, .. } = self;
+        if until.deadline.passed() {
+            silent.clear();
+            return Ok(false);
+        }
+        silent.drain(..).for_each(|slot| list.pass_over(slot));
+        let now = Instant::now();
+        let deadline = until.deadline.or_at(Some(now + BRIEFLY), now);
+        let waited = list.wait(&Until { deadline, signals: until.signals });
+        self.passed_over |= !list.take_back();
+        until.deadline.refresh();
+        waited.map(|_| true)
     }
 
     /// The list that a position is in, if it is ready; else [`NONE`].

@@ -171,7 +171,8 @@ fn many_entries_of_one_descriptor() {
 mod unix {
     use super::*;
     use std::io::{self, Write};
-    use std::os::fd::AsRawFd;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -201,6 +202,68 @@ mod unix {
         drop(writer.join().unwrap());
     }
 
+    /// A socket that is to be connected says that it has hung up.
+    #[test]
+    fn what_comes_to_a_source_that_had_hung_up_ends_a_wait() {
+        let waits: [fn(&OwnedFd) -> usize; 3] = [
+            |own| select([], [], [own], Some(LONG)).unwrap().except.len(),
+            |own| {
+                let mut selection = Selection::new();
+                select_into(&mut selection, [], [], [own], Some(LONG)).unwrap();
+                selection.except().len()
+            },
+            |own| {
+                let mut selection = Selection::new();
+                let (silent, _peer) = UnixStream::pair().unwrap();
+                let (silent, none): (_, [&dyn AsSource; 0]) = (&silent as &dyn AsSource, []);
+                select_into(&mut selection, [silent], none, [own as _], Some(LONG)).unwrap();
+                assert!(selection.read().is_empty());
+                selection.except().len()
+            },
+        ];
+        for wait in waits {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            // SAFETY: no pointers; the descriptor is new, and ours.
+            let own =
+                unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0)) };
+            let also_own = own.try_clone().unwrap();
+            let other = std::thread::spawn(move || {
+                std::thread::sleep(MS * 30);
+                connect(&also_own, port);
+                let peer = listener.accept().unwrap().0;
+                std::thread::sleep(MS * 30);
+                send_urgent(&peer);
+                peer
+            });
+            let before = busy();
+            let (took, ready) = timed(|| wait(&own));
+            assert_eq!(ready, 1);
+            assert!((MS * 60..LONG / 2).contains(&took), "{took:?}");
+            assert!(busy() - before < MS * 50, "it spins");
+            drop(other.join().unwrap());
+        }
+    }
+
+    fn connect(socket: &OwnedFd, port: u16) {
+        // SAFETY: all zero is an address of no family.
+        let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        address.sin_family = libc::AF_INET as _;
+        address.sin_port = port.to_be();
+        address.sin_addr.s_addr = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
+        let (place, size) = (&raw const address, size_of_val(&address));
+        // SAFETY: the address is one, of this size.
+        let connected = unsafe { libc::connect(socket.as_raw_fd(), place.cast(), size as _) };
+        assert_eq!(connected, 0);
+    }
+
+    fn send_urgent(socket: &TcpStream) {
+        // SAFETY: the byte is valid.
+        let sent =
+            unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+        assert_eq!(sent, 1);
+    }
+
     #[test]
     fn what_select_2_calls_ready_is_ready() {
         let End { own, peer } = silent();
@@ -217,14 +280,12 @@ mod unix {
 
     #[test]
     fn out_of_band_data_is_exceptional() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (own, _) = listener.accept().unwrap();
-        let none: [&std::net::TcpStream; 0] = [];
+        let none: [&TcpStream; 0] = [];
         assert!(select([&own], none, [&own], Some(MS)).unwrap().is_empty());
-        // SAFETY: the byte is valid.
-        let sent = unsafe { libc::send(peer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
-        assert_eq!(sent, 1);
+        send_urgent(&peer);
         let ready = select([&own], [&own], [&own, &own], Some(LONG)).unwrap();
         assert_eq!((ready.read.len(), ready.write.len(), ready.except.len()), (0, 1, 2));
     }

@@ -256,6 +256,16 @@ impl SourceList {
         self.host.vacate(slot);
     }
 
+    /// As [`List::pass_over`], of no set: what one says is always asked for.
+    pub(crate) fn pass_over(&mut self, slot: usize) {
+        self.host.pass_over(slot);
+    }
+
+    /// As [`List::take_back`].
+    pub(crate) fn take_back(&mut self) -> bool {
+        self.host.take_back()
+    }
+
     /// As [`List::len`].
     pub(crate) fn len(&self) -> usize {
         self.host.len()

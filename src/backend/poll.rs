@@ -36,6 +36,8 @@ pub(crate) struct PollList {
     ready: usize,
     /// The sources' numbers that no descriptor can have.
     odd: Vec<RawFd>,
+    /// The slots that are passed over, and their descriptors.
+    passed_over: Vec<(usize, RawFd)>,
     glances: Glances,
 }
 
@@ -93,6 +95,18 @@ impl List for PollList {
 
     fn vacate(&mut self, slot: usize) {
         self.fds[slot] = libc::pollfd { fd: VACANT, events: 0, revents: 0 };
+    }
+
+    fn pass_over(&mut self, slot: usize) {
+        let fd = std::mem::replace(&mut self.fds[slot].fd, VACANT);
+        self.passed_over.push((slot, fd));
+    }
+
+    fn take_back(&mut self) -> bool {
+        for (slot, fd) in self.passed_over.drain(..) {
+            self.fds[slot].fd = fd;
+        }
+        true
     }
 
     fn len(&self) -> usize {

@@ -214,6 +214,8 @@ pub(crate) struct WinsockList {
     told: [FdSet; 3],
     /// The slots are others than `asked` was made of.
     changed: bool,
+    /// The slots that are passed over, and their sockets.
+    passed_over: Vec<(usize, SOCKET)>,
     ready: usize,
 }
 
@@ -246,6 +248,20 @@ impl List for WinsockList {
         let slot = &mut self.slots[slot];
         (slot.socket, slot.source, slot.got) = (INVALID_SOCKET, None, PollFlags::empty());
         self.changed = true;
+    }
+
+    fn pass_over(&mut self, slot: usize) {
+        let socket = std::mem::replace(&mut self.slots[slot].socket, INVALID_SOCKET);
+        self.passed_over.push((slot, socket));
+        self.changed = true;
+    }
+
+    fn take_back(&mut self) -> bool {
+        for (slot, socket) in self.passed_over.drain(..) {
+            self.slots[slot].socket = socket;
+        }
+        self.changed = true;
+        true
     }
 
     fn len(&self) -> usize {
