@@ -120,6 +120,26 @@ fn a_refused_connect_is_an_error_and_a_hang_up_and_stays_there_to_be_read() {
 }
 
 #[test]
+fn a_refused_connect_alone_ends_no_wait_for_what_is_exceptional() {
+    let socket = connecting(nobody());
+    assert_eq!(select([&socket], [], [], LONG).unwrap().read.len(), 1);
+    let begin = Instant::now();
+    assert!(select([], [], [&socket], SHORT).unwrap().is_empty());
+    assert!(begin.elapsed() >= SHORT.unwrap());
+    // Beside it the others are waited for.
+    let (own, mut peer) = pair();
+    let own = Socket::from(own);
+    let writer = thread::spawn(move || {
+        thread::sleep(SHORT.unwrap());
+        peer.write_all(b"x").unwrap();
+        peer
+    });
+    let ready = select([&own], [], [&socket], LONG).unwrap();
+    assert_eq!((ready.read.len(), ready.except.len()), (1, 0));
+    drop(writer.join().unwrap());
+}
+
+#[test]
 fn a_connect_that_succeeds_is_writable() {
     let listener = TcpListener::bind(LOCAL).unwrap();
     let socket = connecting(listener.local_addr().unwrap());
