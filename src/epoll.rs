@@ -72,7 +72,7 @@ cfg_if::cfg_if! {
 ///   ignored it since 2.6.8, Python refuses only negative ones, and a hint that
 ///   does nothing misleads.
 /// - **`closed`.** An `Epoll` that was closed does not exist: `close` takes it.
-/// - **Threads.** Any thread may register, modify, unregister and wait while
+/// - **Threads.** It is `Send` and `Sync`: any thread may register, modify, unregister and wait while
 ///   another waits, and it takes effect at once.
 /// - **Fork.** The child shares the parent's set: what it adds and deletes, the
 ///   parent sees. Dropping it in the child is harmless. An emulated one is copied
@@ -240,6 +240,43 @@ impl Epoll {
         timeout: Option<Duration>,
         max_events: Option<usize>,
     ) -> io::Result<Vec<EpollEvent>> {
+        self.wait_for_list(max_events, || Until::new(timeout, Signals::Resume))
+    }
+
+    /// [`poll`](Epoll::poll) that answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when a signal comes.
+    ///
+    /// # Errors
+    /// Those of `poll`, and `Interrupted`.
+    pub fn poll_interruptible(
+        &self,
+        timeout: Option<Duration>,
+        max_events: Option<usize>,
+    ) -> io::Result<Vec<EpollEvent>> {
+        self.wait_for_list(max_events, || Until::new(timeout, Signals::Report))
+    }
+
+    /// [`poll`](Epoll::poll) with these signals blocked meanwhile. It answers
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    ///
+    /// # Errors
+    /// Those of `poll`, and `Interrupted`.
+    #[cfg(unix)]
+    pub fn ppoll(
+        &self,
+        timeout: Option<Duration>,
+        max_events: Option<usize>,
+        mask: &SignalSet,
+    ) -> io::Result<Vec<EpollEvent>> {
+        self.wait_for_list(max_events, || Until::new(timeout, Signals::Masked(mask)))
+    }
+
+    /// The time begins when there is room.
+    fn wait_for_list<'a>(
+        &self,
+        max_events: Option<usize>,
+        until: impl FnOnce() -> Until<'a>,
+    ) -> io::Result<Vec<EpollEvent>> {
         let most = max_events.unwrap_or(MAX_EVENTS);
         if most > i32::MAX as usize / size_of::<EpollEvent>() {
             return Err(io::Error::from_raw_os_error(errno::INVALID));
@@ -247,7 +284,7 @@ impl Epoll {
         let mut events = Vec::new();
         events.try_reserve_exact(most).map_err(|_| io::ErrorKind::OutOfMemory)?;
         events.resize(most, EpollEvent::default());
-        let ready = self.wait(&mut events, timeout)?;
+        let ready = self.0.wait(&mut events, &until())?;
         events.truncate(ready);
         Ok(events)
     }

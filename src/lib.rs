@@ -36,6 +36,16 @@
 //! # }
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! # Threads
+//!
+//! | type | `Send` and `Sync` | |
+//! |---|---|---|
+//! | [`Selector`], [`Waker`], [`Epoll`], [`Kqueue`] | yes | any thread may use one while another waits on it |
+//! | [`Poll`], [`Selection`], [`Events`] | yes | a wait has one to itself, by `&mut` |
+//! | [`Registered`], [`Selected`] | as the sources | |
+//! | [`Event`], [`PollEvent`], [`EpollEvent`], [`Kevent`], [`TimerId`], [`RawSource`], the flags and the errors | yes | plain values |
+//! | [`Source`] | no | on loan for a call |
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -71,9 +81,11 @@ pub use kqueue::Kqueue;
 pub use poll::{Poll, PollEvent};
 #[cfg(all(target_os = "wasi", any(target_env = "p2", feature = "wasi-io")))]
 pub use pollable::Pollable;
+pub use select::{
+    Selected, Selection, select, select_interruptible, select_into, select_into_interruptible,
+};
 #[cfg(unix)]
-pub use select::pselect;
-pub use select::{Selected, Selection, select, select_interruptible, select_into};
+pub use select::{pselect, pselect_into};
 pub use selector::{Event, Events, Interest, Mode, Registered, Selector, TimerId, Waker};
 #[cfg(unix)]
 pub use signals::SignalSet;

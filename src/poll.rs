@@ -18,9 +18,11 @@ use crate::timeout::{Signals, Until};
 /// - A registration is weak: it keeps the source's number. A source that was
 ///   closed is reported with [`NVAL`](PollFlags::NVAL) at each poll until it is
 ///   unregistered, and the others report beside it. A number that was given to
-///   another source answers for that one: poll(2) cannot tell them apart.
+///   another source answers for that one: poll(2) cannot tell them apart. (In wasmtime a
+///   file that got the number of something else is late: not yet with a timeout of zero.)
 /// - Regular files and directories are always ready.
 /// - [`ERR`](PollFlags::ERR), [`HUP`](PollFlags::HUP) and `NVAL` come unasked.
+/// - It is `Send` and `Sync`; a wait has it to itself.
 ///
 /// On Unix this is poll(2) itself, ppoll(2) where there is one: one array that
 /// is kept and given to the kernel as it is. On Linux, where waits have mostly found

@@ -175,6 +175,10 @@ fn items<'a, T: AsSource + ?Sized + 'a>(
 
 /// [`select()`] into a result that is used again: no allocation once it has grown.
 ///
+/// In WASI 0.1 lists of the same numbers as the last time are not looked at anew. In wasmtime
+/// a file that has got the number of something else since is then not ready with a timeout of
+/// zero; it is with a longer one, with another list, and to `select`.
+///
 /// # Errors
 /// Those of `select`. The selection is empty then.
 pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
@@ -187,7 +191,40 @@ pub fn select_into<'a, T: AsSource + ?Sized + 'a>(
     selection.wait(read, write, except, Until::new(timeout, Signals::Resume))
 }
 
-/// What [`select_into`] found ready, as positions in the caller's lists, in order.
+/// [`select_into()`] that answers [`Interrupted`](io::ErrorKind::Interrupted) when a
+/// signal comes.
+///
+/// # Errors
+/// Those of `select_into`, and `Interrupted`.
+pub fn select_into_interruptible<'a, T: AsSource + ?Sized + 'a>(
+    selection: &mut Selection,
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    selection.wait(read, write, except, Until::new(timeout, Signals::Report))
+}
+
+/// [`select_into()`] with these signals blocked meanwhile: [`pselect`] into a result that
+/// is used again.
+///
+/// # Errors
+/// Those of `select_into`, and `Interrupted`.
+#[cfg(unix)]
+pub fn pselect_into<'a, T: AsSource + ?Sized + 'a>(
+    selection: &mut Selection,
+    read: impl IntoIterator<Item = &'a T>,
+    write: impl IntoIterator<Item = &'a T>,
+    except: impl IntoIterator<Item = &'a T>,
+    timeout: Option<Duration>,
+    mask: &SignalSet,
+) -> io::Result<()> {
+    selection.wait(read, write, except, Until::new(timeout, Signals::Masked(mask)))
+}
+
+/// What [`select_into`] found ready, as positions in the caller's lists, in order. It is
+/// `Send` and `Sync`; a wait has it to itself.
 #[derive(Default)]
 pub struct Selection {
     found: [Vec<usize>; 3],

@@ -1030,6 +1030,8 @@ impl fmt::Debug for Selector {
 /// A wake is never lost: it ends the wait that is going on, or else the next one,
 /// also when the waker is dropped right after it. Several wakes before a wait
 /// returns are one event, and all but the first cost next to nothing.
+///
+/// It is `Send` and `Sync`: any thread may wake.
 #[derive(Clone)]
 pub struct Waker {
     inner: Arc<Inner>,
@@ -1093,7 +1095,8 @@ impl fmt::Debug for Waker {
 /// ever stale.
 ///
 /// The source can be used by reference only: a `&mut` could exchange it behind
-/// the registration's back. (`&TcpStream` and the like read and write.)
+/// the registration's back. (`&TcpStream` and the like read and write.) It is `Send` and
+/// `Sync` where the source is.
 #[derive(Debug)]
 #[must_use = "dropping it ends the registration"]
 pub struct Registered<S> {

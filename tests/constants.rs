@@ -175,8 +175,9 @@ fn pipe_buf_is_posixs_least() {
 #[test]
 fn what_may_be_sent_and_shared() {
     use readiness::{
-        Epoll, EpollEvent, Event, Events, Interest, Mode, Poll, PollEvent, RawSource, Registered,
-        Selected, Selection, Selector, SourceError, TimerId, Waker,
+        Epoll, EpollEvent, Event, Events, Filter, FilterError, Interest, Kevent, KeventFlags,
+        Kqueue, Mode, NoteFlags, Poll, PollEvent, RawSource, Registered, Selected, Selection,
+        Selector, SourceError, TimerId, Waker,
     };
 
     fn both<T: Send + Sync + 'static>() {}
@@ -193,13 +194,15 @@ fn what_may_be_sent_and_shared() {
     both::<Epoll>();
     both::<EpollEvent>();
     both::<RawSource>();
-    both::<SourceError>();
+    both::<(Kqueue, Kevent, Filter, KeventFlags, NoteFlags)>();
+    both::<(SourceError, FilterError)>();
     both::<(PollFlags, EpollFlags, EpollCreate, Interest, Mode)>();
     #[cfg(unix)]
     both::<readiness::SignalSet>();
     fn unwinds<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
     unwinds::<Selector>();
     unwinds::<Epoll>();
+    unwinds::<Kqueue>();
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use readiness::{
-    Events, Interest, Mode, Poll, PollFlags, Selection, Selector, SignalSet, pselect, select,
-    select_interruptible, select_into,
+    Events, Interest, Mode, Poll, PollFlags, Selection, Selector, SignalSet, pselect, pselect_into,
+    select, select_interruptible, select_into, select_into_interruptible,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -94,6 +94,17 @@ fn by_select(source: &UnixStream, timeout: Option<Duration>, how: How<'_>) -> io
     .len())
 }
 
+fn by_selection(source: &UnixStream, timeout: Option<Duration>, how: How<'_>) -> io::Result<usize> {
+    let mut selection = Selection::new();
+    let into = &mut selection;
+    match how {
+        How::Resume => select_into(into, [source], [], [source], timeout)?,
+        How::Report => select_into_interruptible(into, [source], [], [source], timeout)?,
+        How::Masked(mask) => pselect_into(into, [source], [], [source], timeout, mask)?,
+    }
+    Ok(selection.read().len())
+}
+
 fn by_poll(source: &UnixStream, timeout: Option<Duration>, how: How<'_>) -> io::Result<usize> {
     let mut poll = Poll::new();
     poll.register(source, PollFlags::IN)?;
@@ -153,13 +164,33 @@ fn by_epoll(source: &UnixStream, timeout: Option<Duration>, how: How<'_>) -> io:
     }
 }
 
+#[cfg(target_os = "linux")]
+fn by_epoll_poll(
+    source: &UnixStream,
+    timeout: Option<Duration>,
+    how: How<'_>,
+) -> io::Result<usize> {
+    use readiness::{Epoll, EpollFlags};
+    let epoll = Epoll::new()?;
+    epoll.register(source, EpollFlags::IN)?;
+    let told = match how {
+        How::Resume => epoll.poll(timeout, None),
+        How::Report => epoll.poll_interruptible(timeout, None),
+        How::Masked(mask) => epoll.ppoll(timeout, None, mask),
+    };
+    told.map(|events| events.len())
+}
+
 const WAITS: &[(&str, Wait)] = &[
     ("select", by_select),
+    ("select_into", by_selection),
     ("Poll", by_poll),
     ("Selector", by_selector),
     ("Selector with more", by_busy_selector),
     #[cfg(target_os = "linux")]
     ("Epoll", by_epoll),
+    #[cfg(target_os = "linux")]
+    ("Epoll::poll", by_epoll_poll),
 ];
 
 #[test]

@@ -158,7 +158,7 @@ impl Event {
 const MOST: usize = i32::MAX as usize / 16;
 
 /// Where [`Selector::wait`](super::Selector::wait) puts events. It is kept and
-/// used again, so that a wait allocates nothing.
+/// used again, so that a wait allocates nothing. It is `Send` and `Sync`.
 pub struct Events {
     pub(super) found: <HostBackend as Backend>::Buffer,
     pub(super) list: Vec<Event>,
