@@ -8,6 +8,7 @@
 //! the numbers are from 0x40000000 on, which hosts never reach.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -170,8 +171,7 @@ pub(crate) fn find(number: c_int) -> Option<Arc<Set>> {
         drop(take_out(number, set));
     }
     // A duplicate that we have not met.
-    let all: Vec<_> = read(|numbers| numbers.values().cloned().collect());
-    let set = all.into_iter().find(|set| set.is(&asked))?;
+    let set = read(|numbers| numbers.values().find(|set| set.is(&asked)).cloned())?;
     write(|numbers| numbers.insert(number, Arc::clone(&set)));
     Some(set)
 }
@@ -217,17 +217,23 @@ fn take_out(number: c_int, set: Arc<Set>) -> Option<Arc<Set>> {
     })
 }
 
-/// Every set there is.
+/// Every set there is, once a number of it. Without allocating: it may be in a signal handler
+/// that interrupted the allocator.
 pub(crate) fn each(mut act: impl FnMut(&Set)) {
     if !any() {
         return;
     }
-    let mut all: Vec<_> =
-        read(|numbers| numbers.values().filter(|set| set.kind.is_set()).cloned().collect());
-    all.sort_by_key(Arc::as_ptr);
-    all.dedup_by(|one, other| Arc::ptr_eq(one, other));
-    for set in all {
+    let mut last = -1;
+    let next = |last: c_int| {
+        read(|numbers| {
+            let mut rest = numbers.range((Bound::Excluded(last), Bound::Unbounded));
+            let (number, set) = rest.find(|(_, set)| set.kind.is_set())?;
+            Some((*number, Arc::clone(set)))
+        })
+    };
+    while let Some((number, set)) = next(last) {
         act(&set);
+        last = number;
     }
 }
 

@@ -20,6 +20,7 @@ PROGRAMS = [
     *[("kqueue", name) for name in LIBRARY],
     *[("descriptors", name) for name in NATIVE],
     *[("threads", name) for name in NATIVE],
+    *[("moments", name) for name in NATIVE],
     *[("cplusplus.cc", name) for name in LIBRARY],
     *[("numbers", name) for name in ["wasm", "component"]],
     *[("sockets", name) for name in ["kernel", "shared", "component"]],

@@ -151,8 +151,8 @@ unsafe fn fill(
     }
     let epoll = set.as_deref().and_then(epoll).ok_or(invalid)?;
 
-    // Taken out, so that a signal handler may wait too.
-    let mut buffer = EVENTS.take();
+    // Taken out, so that a signal handler may wait too. (There is none when the thread ends.)
+    let mut buffer = EVENTS.try_with(Cell::take).unwrap_or_default();
     let most = (max_events as usize).min(AT_ONCE);
     if buffer.len() < most {
         buffer.resize(most, EpollEvent::default());
@@ -162,7 +162,7 @@ unsafe fn fill(
         unsafe { write(events, &buffer[..found]) }?;
         Ok(found as c_int)
     });
-    EVENTS.set(buffer);
+    let _ = EVENTS.try_with(|events| events.set(buffer));
     found
 }
 

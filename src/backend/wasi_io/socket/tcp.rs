@@ -729,13 +729,13 @@ thread_local! {
     static LINGERING: RefCell<Vec<Lingering>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops the connections that are through, and has the others asked about: the
-/// host may know when they will be.
 /// Whether there are any.
 pub(in crate::backend::wasi_io) fn lingers() -> bool {
     LINGERING.with_borrow(|lingering| !lingering.is_empty())
 }
 
+/// Drops the connections that are through, and has the others asked about: the
+/// host may know when they will be.
 pub(in crate::backend::wasi_io) fn sweep(ask: &mut dyn FnMut(&HostPollable)) {
     LINGERING.with_borrow_mut(|lingering| {
         lingering.retain_mut(|one| {
