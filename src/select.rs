@@ -237,6 +237,8 @@ pub struct Selection {
     only: usize,
     /// The list has others than these: it was refilled.
     stale: bool,
+    /// The slots to pass over.
+    silent: Vec<usize>,
 }
 
 /// Several lists together: each source once.
@@ -248,8 +250,6 @@ struct Several {
     /// From a position in the lists, one after the other, to its slot; and which list it is, in
     /// the last two bits.
     places: Vec<u32>,
-    /// The slots that have told of nothing that is taken.
-    silent: Vec<usize>,
     /// Some slots are vacant: they were passed over.
     passed_over: bool,
 }
@@ -498,8 +498,10 @@ impl Selection {
             if is_simple || self.is_over_anyhow(which, seen)? {
                 return Ok(());
             }
-            let Several { poll, silent, .. } = &mut self.several;
-            silent.extend(poll.list.ready().map(|(slot, _)| slot));
+            let Selection { several, silent, .. } = self;
+            let list = &mut several.poll.list;
+            silent.extend(list.ready().map(|(slot, _)| slot));
+            silent.drain(..).for_each(|slot| list.pass_over(slot));
             if !self.several.wait_beside(until)? {
                 return Ok(());
             }
@@ -584,7 +586,7 @@ impl Several {
             }
             for (slot, known) in self.known.iter().enumerate() {
                 if !known.got.is_empty() {
-                    grow::push(&mut self.silent, slot);
+                    list.pass_over(slot);
                 }
             }
             if !self.wait_beside(until)? {
@@ -593,24 +595,24 @@ impl Several {
         }
     }
 
-    /// Waits for what is not [silent](Several::silent). Whether time is left.
+    /// Waits beside what is passed over. Whether time is left.
     ///
     /// poll(2) tells of hang-ups unasked, again and again, which select(2) does not. Briefly:
-    /// there may be more to tell of them later.
+    /// there may be more to tell of it later.
     #[cold]
     fn wait_beside(&mut self, until: &mut Until<'_>) -> io::Result<bool> {
-        let Several { poll: Poll { list, .. }, silent, .. } = self;
-        if until.deadline.passed() {
-            silent.clear();
-            return Ok(false);
+        let list = &mut self.poll.list;
+        let is_over = until.deadline.passed();
+        if !HostList::TAKES_BACK {
+            self.passed_over = true;
+            return Ok(!is_over);
         }
-        silent.drain(..).for_each(|slot| list.pass_over(slot));
         let now = Instant::now();
         let deadline = until.deadline.or_at(Some(now + BRIEFLY), now);
-        let waited = list.wait(&Until { deadline, signals: until.signals });
-        self.passed_over |= !list.take_back();
+        let waited = if is_over { Ok(0) } else { list.wait(&Until { deadline, ..*until }) };
+        list.take_back();
         until.deadline.refresh();
-        waited.map(|_| true)
+        waited.map(|_| !is_over)
     }
 
     /// The list that a position is in, if it is ready; else [`NONE`].

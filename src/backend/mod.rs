@@ -57,16 +57,16 @@ pub(crate) trait List: Default + Send + Sync {
     /// Takes a slot's source away. A wait passes over the slot.
     fn vacate(&mut self, slot: usize);
 
-    /// A wait passes over the slot until it is [taken back](List::take_back); or, where that
-    /// answers `false`, from now on: it is vacant.
+    /// Whether there is a [`take_back`](List::take_back).
+    const TAKES_BACK: bool = false;
+
+    /// A wait passes over the slot until it is taken back; or else from now on: it is vacant.
     fn pass_over(&mut self, slot: usize) {
         self.vacate(slot);
     }
 
     /// Takes back what was passed over.
-    fn take_back(&mut self) -> bool {
-        false
-    }
+    fn take_back(&mut self) {}
 
     /// The number of slots, vacant ones among them.
     fn len(&self) -> usize;

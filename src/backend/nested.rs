@@ -262,8 +262,8 @@ impl SourceList {
     }
 
     /// As [`List::take_back`].
-    pub(crate) fn take_back(&mut self) -> bool {
-        self.host.take_back()
+    pub(crate) fn take_back(&mut self) {
+        self.host.take_back();
     }
 
     /// As [`List::len`].

@@ -97,16 +97,17 @@ impl List for PollList {
         self.fds[slot] = libc::pollfd { fd: VACANT, events: 0, revents: 0 };
     }
 
+    const TAKES_BACK: bool = true;
+
     fn pass_over(&mut self, slot: usize) {
         let fd = std::mem::replace(&mut self.fds[slot].fd, VACANT);
         self.passed_over.push((slot, fd));
     }
 
-    fn take_back(&mut self) -> bool {
+    fn take_back(&mut self) {
         for (slot, fd) in self.passed_over.drain(..) {
             self.fds[slot].fd = fd;
         }
-        true
     }
 
     fn len(&self) -> usize {

@@ -250,18 +250,19 @@ impl List for WinsockList {
         self.changed = true;
     }
 
+    const TAKES_BACK: bool = true;
+
     fn pass_over(&mut self, slot: usize) {
         let socket = std::mem::replace(&mut self.slots[slot].socket, INVALID_SOCKET);
         self.passed_over.push((slot, socket));
         self.changed = true;
     }
 
-    fn take_back(&mut self) -> bool {
+    fn take_back(&mut self) {
         for (slot, socket) in self.passed_over.drain(..) {
             self.slots[slot].socket = socket;
         }
         self.changed = true;
-        true
     }
 
     fn len(&self) -> usize {
