@@ -89,9 +89,10 @@ impl Filter {
     pub const Netdev: Filter = Filter(host::EVFILT_NETDEV);
     /// A signal was delivered; `data` counts.
     ///
-    /// On Linux a handler counts, beside those that others have installed or will.
-    /// So what the signal did without one (to end the process, to be ignored) it
-    /// does no more, and goes on not doing once the event is deleted. Deliveries are
+    /// On Linux a handler counts, beside those that others have installed. So what the
+    /// signal did without one (to end the process, to be ignored) it does no more, and
+    /// goes on not doing once the event is deleted. Whoever replaces the handler later,
+    /// by sigaction(2) or signal(2), takes the signal away from every kqueue. Deliveries are
     /// counted, to any thread: five kills while the signal is blocked are one
     /// on Linux. `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE` and `SIGSEGV` are refused.
     /// What a forked child gets does not count.
@@ -271,7 +272,8 @@ bitflags! {
         #[doc(alias = "NOTE_WRITE")]
         #[doc(alias = "KQ_NOTE_WRITE")]
         const WRITE = host::NOTE_WRITE;
-        /// `Vnode`: the file has grown.
+        /// `Vnode`: the file has grown. (Of a directory, where an entry that was moved in or
+        /// out is told so by FreeBSD, Linux's emulation tells `WRITE` alone.)
         #[doc(alias = "NOTE_EXTEND")]
         #[doc(alias = "KQ_NOTE_EXTEND")]
         const EXTEND = host::NOTE_EXTEND;

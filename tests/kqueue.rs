@@ -666,6 +666,26 @@ fn times_that_are_none() {
     assert!(wait(&kqueue, NOW).is_empty());
 }
 
+/// A change does not change what a knote is.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "wasi"))]
+fn a_timer_that_is_added_again_stays_what_it_was() {
+    let kqueue = Kqueue::new().unwrap();
+    let oneshot = KeventFlags::ADD | KeventFlags::ONESHOT;
+    change(&kqueue, &[timer(1, 3_600_000)]);
+    change(&kqueue, &[timer(1, 2).with_flags(oneshot)]);
+    for _ in 0..3 {
+        assert_eq!(idents(&wait(&kqueue, SOON)), [1]);
+    }
+    change(&kqueue, &[timer(1, 2).with_flags(KeventFlags::DELETE)]);
+    change(&kqueue, &[timer(2, 3_600_000).with_flags(oneshot)]);
+    change(&kqueue, &[timer(2, 2)]);
+    std::thread::sleep(Duration::from_millis(10));
+    let event = wait(&kqueue, SOON)[0];
+    assert_eq!((event.ident, event.data), (2, 1));
+    assert_eq!(error(&kqueue, timer(2, 2).with_flags(KeventFlags::DELETE)), ENOENT);
+}
+
 #[test]
 fn a_period_of_zero_is_one_unit() {
     // "Periodic timers with a specified timeout of 0 will be silently adjusted to

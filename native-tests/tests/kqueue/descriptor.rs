@@ -108,6 +108,17 @@ fn kqueues_nest_two_deep_and_more() {
 }
 
 #[test]
+fn deeper_than_the_kernel_looks_is_refused() {
+    let (first, second, third) =
+        (Kqueue::new().unwrap(), Kqueue::new().unwrap(), Kqueue::new().unwrap());
+    change(&second, &[read(&first)]);
+    assert_eq!(error(&third, read(&second)), libc::ELOOP);
+    change(&first, &[user(1), trigger(1)]);
+    one(&second);
+    none(&third);
+}
+
+#[test]
 fn its_data_is_the_number_of_pending_events() {
     let (mut tx, rx) = UnixStream::pair().unwrap();
     tx.write_all(b"x").unwrap();

@@ -66,6 +66,43 @@ fn kqueue_of(file: &File, notes: NoteFlags) -> Kqueue {
 }
 
 #[test]
+fn a_level_ends_with_its_descriptor() {
+    let place = Place::new();
+    let mut file = place.file("one");
+    let number = file.as_raw_fd();
+    let kqueue = Kqueue::new().unwrap();
+    change(&kqueue, &[vnode(&file, NoteFlags::WRITE)]);
+    file.write_all(b"x").unwrap();
+    assert_eq!(one(&kqueue).fflags, NoteFlags::WRITE);
+    assert_eq!(one(&kqueue).fflags, NoteFlags::WRITE, "it does not clear");
+    drop(file);
+    none(&kqueue);
+    let change = Kevent::from_ident(number as usize, Filter::Vnode).with_flags(DELETE);
+    assert_eq!(error(&kqueue, change), libc::EBADF);
+}
+
+#[test]
+fn what_was_dispatched_is_there_still_when_it_is_enabled() {
+    let place = Place::new();
+    let mut file = place.file("one");
+    let kqueue = Kqueue::new().unwrap();
+    let write = vnode(&file, NoteFlags::WRITE);
+    change(&kqueue, &[write.with_flags(add(KeventFlags::DISPATCH))]);
+    file.write_all(b"x").unwrap();
+    assert_eq!(one(&kqueue).fflags, NoteFlags::WRITE);
+    none(&kqueue);
+    change(&kqueue, &[write.with_flags(KeventFlags::ENABLE)]);
+    assert_eq!(one(&kqueue).fflags, NoteFlags::WRITE);
+    // With CLEAR it is not.
+    change(&kqueue, &[write.with_flags(DELETE)]);
+    change(&kqueue, &[write.with_flags(add(KeventFlags::DISPATCH | CLEAR))]);
+    file.write_all(b"x").unwrap();
+    one(&kqueue);
+    change(&kqueue, &[write.with_flags(KeventFlags::ENABLE)]);
+    none(&kqueue);
+}
+
+#[test]
 fn each_note_for_what_it_says() {
     // "On return, fflags contains the events which triggered the filter."
     let place = Place::new();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::Shared;
-use super::error::{EINVAL, system};
+use super::error::{EINVAL, ENOENT, system};
 use super::knote::{Knote, What};
 use super::read_write::{self, Look};
 use super::state::State;
@@ -154,6 +154,14 @@ fn number(source: &Member) -> RawFd {
     }
 }
 
+/// The error of a number that was registered: it is a file's by now, which is not.
+fn of_number(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => system(ENOENT),
+        _ => error,
+    }
+}
+
 /// More sources than this are many.
 const MANY: usize = 1024;
 
@@ -278,7 +286,8 @@ impl Host {
         mode: Mode,
     ) -> io::Result<()> {
         let flags = flags(filter, mode).bits();
-        self.set(filter).control(libc::EPOLL_CTL_MOD, number(source), flags, key.bits())
+        let set = self.set(filter);
+        set.control(libc::EPOLL_CTL_MOD, number(source), flags, key.bits()).map_err(of_number)
     }
 
     /// The kernel tells changes.
@@ -292,7 +301,8 @@ impl Host {
         if filter == Filter::Write {
             self.writers -= 1;
         }
-        let deleted = self.set(filter).control(libc::EPOLL_CTL_DEL, number(source), 0, 0);
+        let set = self.set(filter);
+        let deleted = set.control(libc::EPOLL_CTL_DEL, number(source), 0, 0).map_err(of_number);
         if deleted.is_err() {
             self.ghosts += 1;
         }
@@ -328,7 +338,8 @@ impl Host {
 
     /// A source that is a kqueue itself.
     pub(super) fn nested(
-        &self,
+        &mut self,
+        own: &Own,
         source: &Member,
         kind: Option<Kind>,
         filter: Filter,
@@ -339,7 +350,11 @@ impl Host {
         match self.mark.is_behind(number(source)) {
             None => Ok(None),
             Some(itself) if itself || filter == Filter::Write => Err(system(EINVAL)),
-            Some(_) => Ok(registry::find_number(number(source)).map(|set| Arc::downgrade(&set))),
+            Some(_) => {
+                // The kernel has to see how deep they are, before it is asked to add one.
+                self.expose(own)?;
+                Ok(registry::find_number(number(source)).map(|set| Arc::downgrade(&set)))
+            }
         }
     }
 

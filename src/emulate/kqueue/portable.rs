@@ -243,7 +243,8 @@ impl Host {
 
     /// A source that is a kqueue itself.
     pub(super) fn nested(
-        &self,
+        &mut self,
+        _own: &Own,
         source: &Member,
         _kind: Option<Kind>,
         filter: Filter,

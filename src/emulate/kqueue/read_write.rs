@@ -139,7 +139,7 @@ pub(super) fn attach(
         Member::Host(held) => Some(probe::kind(held)?),
         Member::Set(..) => None,
     };
-    let nested = host.nested(&source, kind, filter)?;
+    let nested = host.nested(own, &source, kind, filter)?;
     let mut how = How::Watched { tells: Tells::All };
     let file = kind.is_some_and(probe::is_file);
     // A device that never blocks is a file to us.

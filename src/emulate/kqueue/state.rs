@@ -73,7 +73,9 @@ impl State {
         match found {
             None if flags.contains(KeventFlags::ADD) => self.attach(own, change, source),
             None => {
-                if let Some(source) = &source {
+                if filter == Filter::Vnode {
+                    read_write::source(change)?.check()?;
+                } else if let Some(source) = &source {
                     source.check()?;
                 }
                 Err(system(ENOENT))
@@ -136,7 +138,8 @@ impl State {
             let State { host, knotes, systems, .. } = self;
             return systems.attach(host, knotes, key, change);
         }
-        let mut timer = Timer::new(change, Instant::now())?;
+        let oneshot = change.flags.contains(KeventFlags::ONESHOT);
+        let mut timer = Timer::new(change, oneshot, Instant::now())?;
         if !change.flags.contains(KeventFlags::DISABLE) {
             timer.start(&mut self.timers, key);
         }
@@ -151,7 +154,7 @@ impl State {
         let flags = change.flags;
         let again = match &knote.what {
             What::Timer(_) if flags.contains(KeventFlags::ADD) => {
-                Some(Timer::new(change, Instant::now())?)
+                Some(Timer::new(change, knote.is_oneshot(), Instant::now())?)
             }
             _ => None,
         };
@@ -183,6 +186,8 @@ impl State {
                 systems.modify(system, key, change)?;
                 knote.asked = change.fflags;
                 knote.argument = change.data;
+                // What does not clear is there still.
+                knote.active |= !knote.kevent.fflags.is_empty();
             }
             What::User { .. } => {
                 user::touch(knote, change);

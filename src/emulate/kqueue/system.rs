@@ -124,6 +124,11 @@ impl Systems {
 /// Runs the filter of a knote that is active: what it has gathered.
 pub(super) fn run(knote: &Knote) -> Look {
     let Kevent { data, fflags, .. } = knote.kevent;
+    if let What::System(System::Vnode(vnode)) = &knote.what {
+        if vnode.check().is_err() {
+            return Look::Gone;
+        }
+    }
     let happened = match knote.kevent.filter {
         Filter::Signal => data > 0,
         _ => !fflags.is_empty(),

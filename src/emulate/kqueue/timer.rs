@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::error::{EINVAL, system};
 use super::knote::{Knote, What};
 use crate::backend::Key;
-use crate::kevent::{Kevent, KeventFlags, NoteFlags};
+use crate::kevent::{Kevent, NoteFlags};
 use crate::timeout::{FOR_EVER, Instant};
 use crate::timers::{TimerKey, Timers};
 
@@ -48,11 +48,10 @@ fn duration(data: i64, fflags: NoteFlags) -> io::Result<Duration> {
 }
 
 impl Timer {
-    /// The timer that a change asks for, counting from `now`.
-    pub(super) fn new(change: &Kevent, now: Instant) -> io::Result<Timer> {
+    /// The timer that a change asks for, counting from `now`. `oneshot`: its knote is.
+    pub(super) fn new(change: &Kevent, oneshot: bool, now: Instant) -> io::Result<Timer> {
         let time = duration(change.data, change.fflags)?;
         let absolute = change.fflags.contains(NoteFlags::ABSTIME);
-        let oneshot = change.flags.contains(KeventFlags::ONESHOT);
         let mut after = time;
         let mut period = None;
         if absolute {

@@ -233,7 +233,7 @@ impl Vnodes {
 
 impl Vnode {
     /// Whether the descriptor is still the file's.
-    fn check(&self) -> io::Result<()> {
+    pub(super) fn check(&self) -> io::Result<()> {
         if FileState::of(self.fd)?.identity == self.identity { Ok(()) } else { Err(system(ENOENT)) }
     }
 }
