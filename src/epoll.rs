@@ -100,6 +100,13 @@ cfg_if::cfg_if! {
 #[doc(alias = "fromfd")]
 pub struct Epoll(Set);
 
+/// What epoll_pwait(2) does: it lets signals in where it sleeps.
+#[cfg(unix)]
+fn masked(timeout: Option<Duration>, mask: &SignalSet) -> Until<'_> {
+    let sleeps = timeout != Some(Duration::ZERO);
+    Until::new(timeout, if sleeps { Signals::Masked(mask) } else { Signals::Resume })
+}
+
 /// What Python takes where `maxevents` is not given: `FD_SETSIZE - 1`.
 const MAX_EVENTS: usize = 1023;
 
@@ -214,7 +221,8 @@ impl Epoll {
     }
 
     /// [`wait`](Epoll::wait) with these signals blocked meanwhile. It answers
-    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes; with a timeout of
+    /// zero, which does not wait, none does.
     ///
     /// # Errors
     /// Those of `wait`, and `Interrupted`.
@@ -226,7 +234,7 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: &SignalSet,
     ) -> io::Result<usize> {
-        self.0.wait(events, &Until::new(timeout, Signals::Masked(mask)))
+        self.0.wait(events, &masked(timeout, mask))
     }
 
     /// Python's `poll`: [`wait`](Epoll::wait) that makes its own list, of at most
@@ -268,7 +276,7 @@ impl Epoll {
         max_events: Option<usize>,
         mask: &SignalSet,
     ) -> io::Result<Vec<EpollEvent>> {
-        self.wait_for_list(max_events, || Until::new(timeout, Signals::Masked(mask)))
+        self.wait_for_list(max_events, || masked(timeout, mask))
     }
 
     /// The time begins when there is room.

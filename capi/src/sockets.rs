@@ -270,8 +270,12 @@ fn socket_of(set: &Set) -> Option<&Socket> {
 
 /// The same where nothing but a socket will do.
 fn only<T>(fd: c_int, call: impl FnOnce(&Socket) -> Answer<T>) -> Answer<T> {
-    let not_a_socket = error(libc::ENOTSOCK);
-    with(fd, call).unwrap_or_else(|| Err(sets::no_set(fd, not_a_socket)))
+    with(fd, call).unwrap_or_else(|| Err(no_socket(fd)))
+}
+
+/// The error of a call on what is no socket of ours: there are no others.
+pub(crate) fn no_socket(fd: c_int) -> Errno {
+    sets::no_set(fd, error(libc::ENOTSOCK))
 }
 
 /// # Safety
@@ -426,15 +430,15 @@ pub unsafe extern "C" fn __wrap_recvfrom(
 ) -> isize {
     crate::wrap::told(fd, {
         // SAFETY: the caller's memory.
-        unsafe { receive(fd, to, count, flags) }
-            .unwrap_or_else(|| Err(sets::no_set(fd, error(libc::ENOTSOCK))))
-            .and_then(|(count, from)| {
+        unsafe { receive(fd, to, count, flags) }.unwrap_or_else(|| Err(no_socket(fd))).and_then(
+            |(count, from)| {
                 if let (Some(from), false) = (from, address.is_null()) {
                     // SAFETY: the caller's address.
                     unsafe { address::store(from, address, size) }?;
                 }
                 Ok(count)
-            })
+            },
+        )
     })
 }
 
@@ -458,5 +462,5 @@ pub unsafe extern "C" fn __wrap_sendto(
             },
         }
     };
-    crate::wrap::told(fd, sent.unwrap_or_else(|| Err(sets::no_set(fd, error(libc::ENOTSOCK)))))
+    crate::wrap::told(fd, sent.unwrap_or_else(|| Err(no_socket(fd))))
 }

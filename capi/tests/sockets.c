@@ -72,6 +72,12 @@ static void test_errors(void)
 	FAILS(ENOTSOCK, bind(file, (struct sockaddr *)&address, sizeof address));
 	FAILS(ENOTSOCK, listen(file, 1));
 	FAILS(ENOTSOCK, getsockopt(file, SOL_SOCKET, SO_ERROR, &value, &size));
+	FAILS(ENOTSOCK, recv(file, &value, 1, 0));
+	FAILS(ENOTSOCK, send(file, &value, 1, 0));
+	FAILS(ENOTSOCK, accept(file, NULL, NULL));
+	FAILS(EBADF, recv(NOT_OPEN, &value, 1, 0));
+	FAILS(EBADF, send(-1, &value, 1, 0));
+	FAILS(EBADF, accept(NOT_OPEN, NULL, NULL));
 	FAILS(EBADF, listen(NOT_OPEN, 1));
 	FAILS(EBADF, bind(-1, (struct sockaddr *)&address, sizeof address));
 	fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -317,6 +317,23 @@ fn a_signal_that_is_pending_is_let_in_by_the_masked_twin_alone_and_once() {
     }
 }
 
+/// As the kernel's epoll_pwait(2), which lets signals in where it sleeps.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pending_signal_is_not_let_in_by_an_epoll_that_does_not_wait() {
+    let (own, _peer) = UnixStream::pair().unwrap();
+    let blocked = Blocked::new();
+    let before = handled();
+    raise();
+    let mask = SignalSet::current().unwrap().without(SIGNAL).unwrap();
+    for wait in [by_epoll, by_epoll_poll] {
+        assert_eq!(wait(&own, Some(Duration::ZERO), How::Masked(&mask)).unwrap(), 0);
+    }
+    assert_eq!(handled(), before);
+    drop(blocked);
+    assert_eq!(handled(), before + 1);
+}
+
 #[test]
 fn what_the_mask_blocks_does_not_interrupt() {
     let (own, _peer) = UnixStream::pair().unwrap();

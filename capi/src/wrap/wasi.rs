@@ -10,6 +10,7 @@ use super::socklen_t;
 use crate::errno::{Answer, Errno};
 
 /// The size of wasi-libc's `struct sockaddr`.
+#[cfg(not(feature = "wasi-io"))]
 const SOCKADDR: usize = 16;
 
 fn check(returned: Result<usize, Code>) -> Answer<usize> {
@@ -34,6 +35,18 @@ macro_rules! sockets_first {
             return answer;
         }
     };
+}
+
+/// The same of a call that is for sockets alone. The adapter of a component ends the program
+/// that makes the host's.
+macro_rules! sockets_alone {
+    ($fd:expr, $call:expr, $host:block) => {{
+        #[cfg(feature = "wasi-io")]
+        // SAFETY: the caller's memory.
+        return unsafe { $call }.unwrap_or_else(|| Err(sockets::no_socket($fd)));
+        #[cfg(not(feature = "wasi-io"))]
+        $host
+    }};
 }
 
 pub(super) unsafe fn read(fd: c_int, to: *mut c_void, count: size_t) -> Answer<usize> {
@@ -86,15 +99,16 @@ pub(super) unsafe fn recv(
     count: size_t,
     flags: c_int,
 ) -> Answer<usize> {
-    sockets_first!(received(fd, to, count, flags));
-    // wasi-libc's MSG_PEEK and MSG_WAITALL are the host's own bits.
-    if flags & !3 != 0 {
-        return Err(Errno(libc::EOPNOTSUPP));
-    }
-    let to = [Iovec { buf: to.cast(), buf_len: count }];
-    // SAFETY: the caller's memory.
-    let received = unsafe { wasi::sock_recv(fd as wasi::Fd, &to, flags as wasi::Riflags) };
-    check(received.map(|(count, _)| count))
+    sockets_alone!(fd, received(fd, to, count, flags), {
+        // wasi-libc's MSG_PEEK and MSG_WAITALL are the host's own bits.
+        if flags & !3 != 0 {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        let to = [Iovec { buf: to.cast(), buf_len: count }];
+        // SAFETY: the caller's memory.
+        let received = unsafe { wasi::sock_recv(fd as wasi::Fd, &to, flags as wasi::Riflags) };
+        check(received.map(|(count, _)| count))
+    })
 }
 
 pub(super) unsafe fn send(
@@ -103,13 +117,14 @@ pub(super) unsafe fn send(
     count: size_t,
     flags: c_int,
 ) -> Answer<usize> {
-    sockets_first!(sockets::send(fd, from, count, flags, None));
-    if flags != 0 {
-        return Err(Errno(libc::EOPNOTSUPP));
-    }
-    let from = [Ciovec { buf: from.cast(), buf_len: count }];
-    // SAFETY: the caller's memory.
-    check(unsafe { wasi::sock_send(fd as wasi::Fd, &from, 0) })
+    sockets_alone!(fd, sockets::send(fd, from, count, flags, None), {
+        if flags != 0 {
+            return Err(Errno(libc::EOPNOTSUPP));
+        }
+        let from = [Ciovec { buf: from.cast(), buf_len: count }];
+        // SAFETY: the caller's memory.
+        check(unsafe { wasi::sock_send(fd as wasi::Fd, &from, 0) })
+    })
 }
 
 /// The host does not say who connected: an address that says nothing.
@@ -119,25 +134,26 @@ pub(super) unsafe fn accept4(
     size: *mut socklen_t,
     flags: c_int,
 ) -> Answer<usize> {
-    sockets_first!(sockets::accept(fd, address, size, flags));
-    const NONBLOCK: c_int = 0x4000;
-    const CLOEXEC: c_int = 0x2000;
-    if flags & !(NONBLOCK | CLOEXEC) != 0 {
-        return Err(Errno(libc::EINVAL));
-    }
-    let flags = if flags & NONBLOCK != 0 { wasi::FDFLAGS_NONBLOCK } else { 0 };
-    // SAFETY: no pointers.
-    let accepted =
-        check(unsafe { wasi::sock_accept(fd as wasi::Fd, flags) }.map(|fd| fd as usize))?;
-    if !address.is_null() && !size.is_null() {
-        // SAFETY: the caller's address, of the size that it says.
-        unsafe {
-            let room = size.read_unaligned() as usize;
-            address.cast::<u8>().write_bytes(0, room.min(SOCKADDR));
-            size.write_unaligned(SOCKADDR as socklen_t);
+    sockets_alone!(fd, sockets::accept(fd, address, size, flags), {
+        const NONBLOCK: c_int = 0x4000;
+        const CLOEXEC: c_int = 0x2000;
+        if flags & !(NONBLOCK | CLOEXEC) != 0 {
+            return Err(Errno(libc::EINVAL));
         }
-    }
-    Ok(accepted)
+        let flags = if flags & NONBLOCK != 0 { wasi::FDFLAGS_NONBLOCK } else { 0 };
+        // SAFETY: no pointers.
+        let accepted =
+            check(unsafe { wasi::sock_accept(fd as wasi::Fd, flags) }.map(|fd| fd as usize))?;
+        if !address.is_null() && !size.is_null() {
+            // SAFETY: the caller's address, of the size that it says.
+            unsafe {
+                let room = size.read_unaligned() as usize;
+                address.cast::<u8>().write_bytes(0, room.min(SOCKADDR));
+                size.write_unaligned(SOCKADDR as socklen_t);
+            }
+        }
+        Ok(accepted)
+    })
 }
 
 #[cfg(feature = "wasi-io")]
