@@ -162,6 +162,20 @@ pub(crate) fn filter_error(
     boxed(kind, Box::new(FilterError { filter, number, why }))
 }
 
+/// The error of this number, of errno.h, where that is not the system's.
+#[allow(dead_code, reason = "where the system has errno")]
+pub(crate) fn of_errno(filter: Filter, number: i32) -> io::Error {
+    let (kind, why) = match number {
+        2 => (io::ErrorKind::NotFound, "it is not registered"),
+        3 => (io::ErrorKind::NotFound, "there is no such process"),
+        9 => (io::ErrorKind::InvalidInput, "it is not open"),
+        129 => (io::ErrorKind::Unsupported, "this target has no such filter, or not this of it"),
+        number if number == NOT_OPEN => (io::ErrorKind::InvalidInput, NO_SOCKET),
+        _ => (io::ErrorKind::InvalidInput, "the filter cannot do this"),
+    };
+    filter_error(filter, number, kind, why)
+}
+
 /// The error of a change, by its filter: where the system has no `errno`, its words
 /// do not say what is wrong.
 #[allow(dead_code, reason = "where the kernel has kqueue")]

@@ -540,7 +540,13 @@ impl Kevent {
     #[must_use]
     pub fn error(&self) -> Option<std::io::Error> {
         let failed = self.flags.contains(KeventFlags::ERROR) && self.data != 0;
-        failed.then(|| std::io::Error::from_raw_os_error(self.data as i32))
+        let number = self.data as i32;
+        // Elsewhere the numbers are errno.h's, which the system would take for its own.
+        let own = cfg!(any(unix, target_os = "wasi"));
+        failed.then(|| match own {
+            true => std::io::Error::from_raw_os_error(number),
+            false => crate::error::of_errno(self.filter, number),
+        })
     }
 
     fn fields(&self) -> (usize, Filter, KeventFlags, NoteFlags, host::Data, isize) {

@@ -349,6 +349,20 @@ fn a_full_buffer_is_not_writable_until_it_is_read() {
 }
 
 #[test]
+fn the_errors_of_changes_say_what_is_wrong() {
+    let kqueue = Kqueue::new().unwrap();
+    let mut entries = [Kevent::default(); 2];
+    let changes =
+        [Kevent::from_ident(2, Filter::Vnode), Kevent::from_ident(1, Filter::Timer).with_data(-1)];
+    assert_eq!(kqueue.control(&changes, &mut entries, NOW).unwrap(), 2);
+    let errors = entries.map(|entry| entry.error().unwrap());
+    assert_eq!(errors[0].kind(), std::io::ErrorKind::Unsupported);
+    assert!(errors[0].to_string().contains("no such filter"), "{}", errors[0]);
+    assert_eq!(errors[1].kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(errors.each_ref().map(os_error), entries.map(|entry| Some(entry.data as i32)));
+}
+
+#[test]
 fn kqueue_counts_what_there_is_to_read() {
     let (one, mut other) = pair();
     let kqueue = Kqueue::new().unwrap();

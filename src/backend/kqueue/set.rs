@@ -245,7 +245,7 @@ impl KqueueSet {
     fn watch(&self, entry: &mut Registered) -> io::Result<()> {
         let mut added = Filters::default();
         let mut failed = None;
-        let (mut unwritable, mut unreadable) = (false, false);
+        let (mut unwritable, mut unreadable, mut unexceptional) = (false, false, false);
         let changes = entry.filters.iter().map(|filter| entry.addition(filter));
         let called = self.receipts(changes, |filter, error| match error {
             0 => match filter {
@@ -259,6 +259,10 @@ impl KqueueSet {
             libc::EINVAL if filter == Filter::Write => unwritable = true,
             // The end of a pipe that is written to, on NetBSD: it is never readable.
             libc::EINVAL if filter == Filter::Read && is_pipe(&entry.source) => unreadable = true,
+            // A pipe or a terminal, on macOS and OpenBSD: nothing there is exceptional.
+            libc::EINVAL if EXCEPT.is_some_and(|(except, _)| except == filter) => {
+                unexceptional = true;
+            }
             error => failed = Some(error),
         });
         entry.filters = Filters { broken: false, ..added };
@@ -266,6 +270,7 @@ impl KqueueSet {
         if unreadable && !(added.write || added.broken) && failed.is_none() {
             failed = Some(io::Error::from_raw_os_error(libc::EINVAL));
         }
+        unwritable |= unexceptional && !(added.read || added.write || added.broken);
         if unwritable && failed.is_none() {
             failed = self.watch_unwritable(entry).err();
         }

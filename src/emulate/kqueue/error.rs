@@ -11,7 +11,6 @@ cfg_if::cfg_if! {
     } else {
         // errno.h of Windows.
         pub(super) const ENOENT: i32 = 2;
-        pub(super) const ESRCH: i32 = 3;
         pub(super) const EBADF: i32 = 9;
         pub(super) const EINVAL: i32 = 22;
         pub(super) const ENOTSUP: i32 = 129;
@@ -23,13 +22,7 @@ pub(super) fn system(number: i32) -> io::Error {
     if cfg!(any(unix, target_os = "wasi")) {
         return io::Error::from_raw_os_error(number);
     }
-    let (kind, why) = match number {
-        ENOENT => (io::ErrorKind::NotFound, "it is not registered"),
-        ESRCH => (io::ErrorKind::NotFound, "there is no such process"),
-        EBADF => (io::ErrorKind::InvalidInput, "it is not open"),
-        _ => (io::ErrorKind::InvalidInput, "the filter cannot do this"),
-    };
-    filter_error(Filter::default(), number, kind, why)
+    crate::error::of_errno(Filter::default(), number)
 }
 
 /// What a filter cannot do with this ident or these flags, though a kernel's may.
