@@ -57,8 +57,8 @@ impl Filter {
     pub const Read: Filter = Filter(host::EVFILT_READ);
     /// A write would not block; `data` says how much of it: on Linux the free bytes of
     /// a pipe or a socket's buffer, where the host does not count 1.
-    /// [`KeventFlags::EOF`]: nobody reads any more, or it was shut down. Files and
-    /// kqueues are refused. With [`NoteFlags::LOWAT`] it is reported within 256 ms,
+    /// [`KeventFlags::EOF`]: nobody reads any more, or it was shut down (by oneself: TCP alone
+    /// tells, and not in WASI). Files, devices that never block and kqueues are refused. With [`NoteFlags::LOWAT`] it is reported within 256 ms,
     /// because nobody tells of each byte that leaves.
     #[doc(alias = "EVFILT_WRITE")]
     #[doc(alias = "KQ_FILTER_WRITE")]

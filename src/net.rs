@@ -29,6 +29,9 @@
 //! |---|---|
 //! | end of file and reset, if nobody waits for `IN` or `RDHUP` | seen at the next read or write |
 //! | a reset behind more than 64 KiB of data that nobody reads | seen when it is read |
+//! | a reset behind the end of file | seen at the next write |
+//! | that a writing half of one's own was shut, to a [`Kqueue`](crate::Kqueue) | `Filter::Write` has no `EOF` |
+//! | connecting to `0.0.0.0` or `::` | `InvalidInput` |
 //! | out-of-band data (`PRI`) | never reported |
 //! | which error ended a stream: it gives words | the nearest, else `ConnectionReset` |
 //! | how much of its buffer is free | `OUT` when the last write (64 KiB at most) is with the system |
@@ -37,6 +40,8 @@
 //! | in jco (preview2-shim 0.26), one half of a connection | [`shutdown`](TcpStream::shutdown) of either half ends both |
 //! | a failed datagram's error (`ECONNREFUSED` of UDP) | some hosts tell it, others do not |
 //! | names | addresses only: [`ToSocketAddrs`] of std resolves none there |
+//!
+//! A clone (`try_clone`) is the same source, and has the same number: it is registered once.
 //!
 //! A socket that is dropped while it is registered is not open from then on, as
 //! when a descriptor is closed: [`Poll`](crate::Poll) says `NVAL`. Its number is

@@ -225,6 +225,9 @@ pub fn pselect_into<'a, T: AsSource + ?Sized + 'a>(
 
 /// What [`select_into`] found ready, as positions in the caller's lists, in order. It is
 /// `Send` and `Sync`; a wait has it to itself.
+///
+/// It keeps the lists, to tell whether the next ones are others. On WASI 0.2 it keeps the
+/// pollables in them: drop it, or wait with other lists, before what a pollable was made from.
 #[derive(Default)]
 pub struct Selection {
     found: [Vec<usize>; 3],

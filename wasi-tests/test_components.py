@@ -35,13 +35,18 @@ def chat():
 
 
 @pytest.fixture(scope="session")
+def datagram():
+    return build("--example", "datagram", "--features", "wasi-io,net") / "examples/datagram.wasm"
+
+
+@pytest.fixture(scope="session")
 def poller():
     return build("-p", "readiness-poller") / "readiness_poller.wasm"
 
 
 @pytest.mark.timeout(600)  # the builds
 @pytest.mark.parametrize(
-    ("name", "of"), [("demo", "program"), ("chat", "tcp-program"), ("poller", "component")]
+    ("name", "of"), [("demo", "program"), ("chat", "tcp-program"), ("datagram", "udp-program"), ("poller", "component")]
 )
 def test_a_component_imports_what_its_world_grants_and_no_more(name, of, request):
     asked, granted = imports(request.getfixturevalue(name)), world(of)

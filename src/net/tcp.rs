@@ -103,7 +103,7 @@ impl TcpStream {
         self.0.tcp.shutdown(how)
     }
 
-    /// The same socket once more.
+    /// The same socket once more, and the same source: it is registered once.
     ///
     /// # Errors
     /// None.
@@ -291,7 +291,7 @@ impl TcpListener {
         self.0.tcp.local_address()
     }
 
-    /// The same socket once more.
+    /// The same socket once more, and the same source: it is registered once.
     ///
     /// # Errors
     /// None.

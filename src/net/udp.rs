@@ -114,7 +114,7 @@ impl UdpSocket {
         self.0.udp.local_address()
     }
 
-    /// The same socket once more.
+    /// The same socket once more, and the same source: it is registered once.
     ///
     /// # Errors
     /// None.

@@ -1,5 +1,6 @@
 //! Sockets over `wasi:sockets`, which a list can wait for.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,13 +15,36 @@ pub(crate) mod udp;
 use super::{PAUSES, after};
 use crate::timeout::Deadline;
 
-pub(super) use tcp::{lingers, sweep};
-
 /// A new socket's name. They begin where no descriptor and no handle is, and
 /// none comes back before two thousand million others.
 fn new_name() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed) | 1 << 31
+}
+
+/// What is left of a connection that was closed while the host still sends. By a table, so that
+/// a program without TCP does not import it.
+trait Linger {
+    /// Whether it does; then it has it asked about, for the host may know when it will be through.
+    fn is_sending(&mut self, ask: &mut dyn FnMut(&HostPollable)) -> bool;
+}
+
+thread_local! {
+    static LINGERING: RefCell<Vec<Box<dyn Linger>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn linger(one: Box<dyn Linger>) {
+    LINGERING.with_borrow_mut(|lingering| lingering.push(one));
+}
+
+/// Whether there are any.
+pub(super) fn lingers() -> bool {
+    LINGERING.with_borrow(|lingering| !lingering.is_empty())
+}
+
+/// Drops the connections that are through, and has the others asked about.
+pub(super) fn sweep(ask: &mut dyn FnMut(&HostPollable)) {
+    LINGERING.with_borrow_mut(|lingering| lingering.retain_mut(|one| one.is_sending(ask)));
 }
 
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,7 +7,9 @@ use crate::kevent::Filter;
 
 cfg_if::cfg_if! {
     if #[cfg(any(unix, target_os = "wasi"))] {
-        pub(super) use libc::{EBADF, EINVAL, ENOENT, ENOTSUP, ESRCH};
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        pub(super) use libc::ESRCH;
+        pub(super) use libc::{EBADF, EINVAL, ENOENT, ENOTSUP};
     } else {
         // errno.h of Windows.
         pub(super) const ENOENT: i32 = 2;

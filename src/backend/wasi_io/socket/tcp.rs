@@ -7,7 +7,6 @@
 //! ahead, up to a limit, and an incoming connection accepted ahead: then end of
 //! file, reset and false alarms are known.
 
-use std::cell::RefCell;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use super::convert::{error, family, finish, from_host, number, stream_number, to_host};
-use super::{Blocking, block_on, lock, new_name, not_zero};
+use super::{Blocking, Linger, block_on, linger, lock, new_name, not_zero, sweep};
 use crate::backend::wasi_io::{EITHER, NetSocket, Side};
 use crate::flags::PollFlags;
 
@@ -708,7 +707,7 @@ impl Tcp {
         drop(state);
         if let (Some(mut output), Some(socket), Phase::Connected) = (output, socket, phase) {
             if output.is_sending() {
-                LINGERING.with_borrow_mut(|lingering| lingering.push(Lingering { output, socket }));
+                linger(Box::new(Lingering { output, socket }));
             } else {
                 drop(output);
                 drop(socket);
@@ -725,25 +724,12 @@ struct Lingering {
     socket: TcpSocket,
 }
 
-thread_local! {
-    static LINGERING: RefCell<Vec<Lingering>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Whether there are any.
-pub(in crate::backend::wasi_io) fn lingers() -> bool {
-    LINGERING.with_borrow(|lingering| !lingering.is_empty())
-}
-
-/// Drops the connections that are through, and has the others asked about: the
-/// host may know when they will be.
-pub(in crate::backend::wasi_io) fn sweep(ask: &mut dyn FnMut(&HostPollable)) {
-    LINGERING.with_borrow_mut(|lingering| {
-        lingering.retain_mut(|one| {
-            let sending = one.output.is_sending();
-            if sending && !one.output.ready().ready() {
-                ask(one.output.ready());
-            }
-            sending
-        });
-    });
+impl Linger for Lingering {
+    fn is_sending(&mut self, ask: &mut dyn FnMut(&HostPollable)) -> bool {
+        let sending = self.output.is_sending();
+        if sending && !self.output.ready().ready() {
+            ask(self.output.ready());
+        }
+        sending
+    }
 }
