@@ -218,6 +218,28 @@ fn a_reused_number_that_nobody_registered_is_a_stranger_to_epoll_and_the_old_one
 }
 
 #[test]
+fn both_directions_are_told_at_once_although_there_is_room_for_one_event() {
+    let modes = [Mode::Level, Mode::OneShot].into_iter().filter(|mode| Selector::supports(*mode));
+    for mode in modes {
+        let sources = [readable(), readable(), readable()];
+        for room in [1, 2, 3, 8] {
+            let selector = Selector::new().unwrap();
+            let both = Interest::READ | Interest::WRITE;
+            for (token, End { own, .. }) in (0..).zip(&sources) {
+                selector.register(own, token, both, mode).unwrap();
+            }
+            let mut events = Events::with_capacity(room);
+            assert!(selector.wait(&mut events, Some(LONG)).unwrap() > 0);
+            let is_both = |event: &Event| event.is_readable() && event.is_writable();
+            assert!(
+                events.iter().all(|event| is_both(&event)),
+                "{mode:?}, room for {room}: {events:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_closed_source_whose_duplicate_lives_is_silent_once_it_is_unregistered() {
     for mode in MODES {
         let (selector, mut events) = new();

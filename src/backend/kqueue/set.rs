@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{KqueueFd, nest};
 use crate::backend::unix::{Wake, check};
-use crate::backend::{Added, Backend, Caps, Key, Mode, more_room};
+use crate::backend::{Added, Backend, Caps, Key, Mode, call, more_room};
 use crate::flags::PollFlags;
 use crate::index::Index;
 use crate::kevent::{Filter, Kevent, KeventFlags, NoteFlags};
@@ -122,6 +122,22 @@ impl Registered {
             .with_flags(flags)
             .with_fflags(fflags)
             .with_udata(udata(self.key))
+    }
+
+    /// What the other filter of a source would tell: all at once, as poll(2) does. (An edge of
+    /// it is told by the next wait.)
+    fn flags_beside(&self) -> PollFlags {
+        let Filters { read, write, .. } = self.filters;
+        if !(read && write) || self.mode.is_edge() {
+            return PollFlags::empty();
+        }
+        let want = self.want & (IN | OUT) & PollFlags::supported();
+        let mut one =
+            [libc::pollfd { fd: number(&self.source), events: want.bits() as _, revents: 0 }];
+        match call::poll(&mut one, 0) {
+            Ok(_) => PollFlags::from_bits_retain(one[0].revents as u16) & want,
+            Err(_) => PollFlags::empty(),
+        }
     }
 
     /// Whether a filter is to tell the end alone: data that nobody asked for must
@@ -353,7 +369,8 @@ impl KqueueSet {
         let _ = self.receipts([entry.addition(read)].into_iter(), |_, _| ());
     }
 
-    fn take(&self, out: &mut Buffer) {
+    /// `full`: there was no room for more, perhaps for the other filter of a source.
+    fn take(&self, out: &mut Buffer, full: bool) {
         let mut state = self.lock();
         let Buffer { events, found, ready, place } = out;
         for event in &events[..*found] {
@@ -372,7 +389,10 @@ impl KqueueSet {
             if entry.spent && merged.is_none() {
                 continue;
             }
-            let flags = entry.flags(event);
+            let mut flags = entry.flags(event);
+            if full && !flags.is_empty() && merged.is_none() {
+                flags |= entry.flags_beside();
+            }
             if flags.is_empty() || entry.want.is_empty() {
                 continue;
             }
@@ -519,7 +539,7 @@ impl Backend for KqueueSet {
         out.found = 0;
         let room = out.events.len().min(most);
         out.found = self.queue.control(&[], &mut out.events[..room], *until)?;
-        self.take(out);
+        self.take(out, out.found == room);
         Ok(())
     }
 
