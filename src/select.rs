@@ -225,9 +225,6 @@ pub fn pselect_into<'a, T: AsSource + ?Sized + 'a>(
 
 /// What [`select_into`] found ready, as positions in the caller's lists, in order. It is
 /// `Send` and `Sync`; a wait has it to itself.
-///
-/// It keeps the lists, to tell whether the next ones are others. On WASI 0.2 it keeps the
-/// pollables in them: drop it, or wait with other lists, before what a pollable was made from.
 #[derive(Default)]
 pub struct Selection {
     found: [Vec<usize>; 3],
@@ -304,6 +301,22 @@ impl Selection {
     }
 
     fn wait<'a, T: AsSource + ?Sized + 'a>(
+        &mut self,
+        read: impl IntoIterator<Item = &'a T>,
+        write: impl IntoIterator<Item = &'a T>,
+        except: impl IntoIterator<Item = &'a T>,
+        until: Until<'_>,
+    ) -> io::Result<()> {
+        let waited = self.wait_with_known(read, write, except, until);
+        if self.several.poll.list.owns_some() {
+            // A result keeps nothing of the caller's.
+            self.cut(0);
+        }
+        waited
+    }
+
+    #[inline(always)]
+    fn wait_with_known<'a, T: AsSource + ?Sized + 'a>(
         &mut self,
         read: impl IntoIterator<Item = &'a T>,
         write: impl IntoIterator<Item = &'a T>,

@@ -6,11 +6,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, stderr};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use readiness::{
     AsSource, Epoll, EpollEvent, EpollFlags, Events, Filter, Interest, Kevent, Kqueue, Mode, Poll,
-    PollFlags, Pollable, Selector, Source, select,
+    PollFlags, Pollable, Selection, Selector, Source, select, select_into,
 };
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 
@@ -202,6 +203,25 @@ fn select_takes_pollables() {
     assert_eq!(ready.read.iter().map(|one| one.raw()).collect::<Vec<_>>(), [soon.raw_source()]);
     let ready = select(&sources, &sources, [], SOON).unwrap();
     assert_eq!((ready.read.len(), ready.write.len()), (1, 1));
+}
+
+#[test]
+fn a_selection_keeps_no_pollable() {
+    let mut selection = Selection::new();
+    for _ in 0..3 {
+        let (timer, stdin) = (after(Duration::ZERO), std::io::stdin());
+        let all: [&dyn AsSource; 2] = [&timer, &stdin];
+        select_into(&mut selection, all, [&stderr() as _], all, None).unwrap();
+        assert_eq!(selection.write(), [0]);
+        assert!(timer.into_inner().is_ok(), "nobody else has it");
+    }
+    // Nor one that was given to a wait that failed.
+    let timer = after(Duration::ZERO);
+    // SAFETY: it is not open, and nothing is done with it.
+    let closed = unsafe { BorrowedFd::borrow_raw(900) };
+    let lists: [&dyn AsSource; 2] = [&timer, &closed];
+    select_into(&mut selection, lists, [], [], None).unwrap_err();
+    assert!(timer.into_inner().is_ok(), "nobody else has it");
 }
 
 #[test]

@@ -68,6 +68,12 @@ pub(crate) trait List: Default + Send + Sync {
     /// Takes back what was passed over.
     fn take_back(&mut self) {}
 
+    /// Whether it owns a source that its owner may have to be rid of.
+    #[inline]
+    fn owns_some(&self) -> bool {
+        false
+    }
+
     /// The number of slots, vacant ones among them.
     fn len(&self) -> usize;
 

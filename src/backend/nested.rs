@@ -266,6 +266,12 @@ impl SourceList {
         self.host.take_back();
     }
 
+    /// As [`List::owns_some`].
+    #[inline]
+    pub(crate) fn owns_some(&self) -> bool {
+        self.host.owns_some()
+    }
+
     /// As [`List::len`].
     pub(crate) fn len(&self) -> usize {
         self.host.len()

@@ -272,6 +272,10 @@ impl List for PollableList {
         (slot.want, slot.got) = (PollFlags::empty(), PollFlags::empty());
     }
 
+    fn owns_some(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.source, Some(Held::Pollable(_))))
+    }
+
     fn source(&self, slot: usize) -> Option<RawSource> {
         self.slots.get(slot)?.raw
     }
