@@ -231,10 +231,7 @@ fn both_directions_are_told_at_once_although_there_is_room_for_one_event() {
             let mut events = Events::with_capacity(room);
             assert!(selector.wait(&mut events, Some(LONG)).unwrap() > 0);
             let is_both = |event: &Event| event.is_readable() && event.is_writable();
-            assert!(
-                events.iter().all(|event| is_both(&event)),
-                "{mode:?}, room for {room}: {events:?}"
-            );
+            assert!(events.iter().all(is_both), "{mode:?}, room for {room}: {events:?}");
         }
     }
 }
