@@ -72,8 +72,8 @@ cfg_if::cfg_if! {
 ///   ignored it since 2.6.8, Python refuses only negative ones, and a hint that
 ///   does nothing misleads.
 /// - **`closed`.** An `Epoll` that was closed does not exist: `close` takes it.
-/// - **Threads.** It is `Send` and `Sync`: any thread may register, modify, unregister and wait while
-///   another waits, and it takes effect at once.
+/// - **Threads.** It is `Send` and `Sync`: any thread may register, modify, unregister and
+///   wait while another waits, and it takes effect at once.
 /// - **Fork.** The child shares the parent's set: what it adds and deletes, the
 ///   parent sees. Dropping it in the child is harmless. An emulated one is copied
 ///   and can only be dropped.
@@ -264,8 +264,8 @@ impl Epoll {
         self.wait_for_list(max_events, || Until::new(timeout, Signals::Report))
     }
 
-    /// [`poll`](Epoll::poll) with these signals blocked meanwhile. It answers
-    /// [`Interrupted`](io::ErrorKind::Interrupted) when another one comes.
+    /// [`poll`](Epoll::poll) with these signals blocked meanwhile, as
+    /// [`pwait`](Epoll::pwait).
     ///
     /// # Errors
     /// Those of `poll`, and `Interrupted`.

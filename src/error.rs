@@ -7,6 +7,20 @@ use crate::backend::{NOT_OPEN, errno};
 use crate::kevent::Filter;
 use crate::source::{Member, RawSource};
 
+cfg_if::cfg_if! {
+    if #[cfg(any(unix, target_os = "wasi"))] {
+        #[allow(unused_imports, reason = "where the kernel has kqueue")]
+        pub(crate) use libc::EINVAL;
+        pub(crate) use libc::{EBADF, ENOENT, ENOTSUP};
+    } else {
+        // errno.h of Windows.
+        pub(crate) const ENOENT: i32 = 2;
+        pub(crate) const EBADF: i32 = 9;
+        pub(crate) const EINVAL: i32 = 22;
+        pub(crate) const ENOTSUP: i32 = 129;
+    }
+}
+
 /// Which operation failed on which source, and the system's own error.
 ///
 /// It comes inside an [`io::Error`]: `error.get_ref()` and `downcast_ref` reach
@@ -162,14 +176,20 @@ pub(crate) fn filter_error(
     boxed(kind, Box::new(FilterError { filter, number, why }))
 }
 
-/// The error of this number, of errno.h, where that is not the system's.
-#[allow(dead_code, reason = "where the system has errno")]
+/// Whether the system's errors have the numbers of errno.h.
+const HAS_ERRNO: bool = cfg!(any(unix, target_os = "wasi"));
+
+/// The error of a number of errno.h: the system's, or else in words of ours.
 pub(crate) fn of_errno(filter: Filter, number: i32) -> io::Error {
+    if HAS_ERRNO {
+        return io::Error::from_raw_os_error(number);
+    }
     let (kind, why) = match number {
-        2 => (io::ErrorKind::NotFound, "it is not registered"),
-        3 => (io::ErrorKind::NotFound, "there is no such process"),
-        9 => (io::ErrorKind::InvalidInput, "it is not open"),
-        129 => (io::ErrorKind::Unsupported, "this target has no such filter, or not this of it"),
+        ENOENT => (io::ErrorKind::NotFound, "it is not registered"),
+        EBADF => (io::ErrorKind::InvalidInput, "it is not open"),
+        ENOTSUP => {
+            (io::ErrorKind::Unsupported, "this target has no such filter, or not this of it")
+        }
         number if number == NOT_OPEN => (io::ErrorKind::InvalidInput, NO_SOCKET),
         _ => (io::ErrorKind::InvalidInput, "the filter cannot do this"),
     };
@@ -180,7 +200,7 @@ pub(crate) fn of_errno(filter: Filter, number: i32) -> io::Error {
 /// do not say what is wrong.
 #[allow(dead_code, reason = "where the kernel has kqueue")]
 pub(crate) fn of_filter(filter: Filter, error: io::Error) -> io::Error {
-    if cfg!(any(unix, target_os = "wasi")) {
+    if HAS_ERRNO {
         return error;
     }
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<FilterError>());

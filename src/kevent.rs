@@ -58,8 +58,9 @@ impl Filter {
     /// A write would not block; `data` says how much of it: on Linux the free bytes of
     /// a pipe or a socket's buffer, where the host does not count 1.
     /// [`KeventFlags::EOF`]: nobody reads any more, or it was shut down (by oneself: TCP alone
-    /// tells, and not in WASI). Files, devices that never block and kqueues are refused. With [`NoteFlags::LOWAT`] it is reported within 256 ms,
-    /// because nobody tells of each byte that leaves.
+    /// tells, and not in WASI). Files, devices that never block and kqueues are refused.
+    /// With [`NoteFlags::LOWAT`] it is reported within 256 ms, because nobody tells of each
+    /// byte that leaves.
     #[doc(alias = "EVFILT_WRITE")]
     #[doc(alias = "KQ_FILTER_WRITE")]
     pub const Write: Filter = Filter(host::EVFILT_WRITE);
@@ -540,13 +541,7 @@ impl Kevent {
     #[must_use]
     pub fn error(&self) -> Option<std::io::Error> {
         let failed = self.flags.contains(KeventFlags::ERROR) && self.data != 0;
-        let number = self.data as i32;
-        // Elsewhere the numbers are errno.h's, which the system would take for its own.
-        let own = cfg!(any(unix, target_os = "wasi"));
-        failed.then(|| match own {
-            true => std::io::Error::from_raw_os_error(number),
-            false => crate::error::of_errno(self.filter, number),
-        })
+        failed.then(|| crate::error::of_errno(self.filter, self.data as i32))
     }
 
     fn fields(&self) -> (usize, Filter, KeventFlags, NoteFlags, host::Data, isize) {

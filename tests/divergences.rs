@@ -402,9 +402,7 @@ fn out_of_band_data_is_priority() {
     let (selector, mut events) = new();
     selector.register(&own, 1, Interest::PRIORITY, Mode::Level).unwrap();
     assert_eq!(told(&selector, &mut events, MS), []);
-    // SAFETY: the byte is valid.
-    let sent = unsafe { libc::send(peer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
-    assert_eq!(sent, 1);
+    send_urgent(&peer);
     assert_eq!(selector.wait(&mut events, Some(LONG)).unwrap(), 1);
     let event = *events.iter().next().unwrap();
     assert!(event.is_priority() && !event.is_readable() && !event.is_writable());

@@ -165,7 +165,6 @@ fn a_number_that_no_descriptor_can_have_is_invalid() {
 mod unix {
     use super::*;
     use std::io::{Read, Write};
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn closed_it_is_invalid_until_it_is_unregistered_and_reused_it_answers_for_the_new_one() {
@@ -222,9 +221,7 @@ mod unix {
         let mut poll = Poll::new();
         poll.register(&own, PollFlags::PRI).unwrap();
         assert_eq!(polled(&mut poll, MS), []);
-        // SAFETY: the byte is valid.
-        let sent = unsafe { libc::send(peer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
-        assert_eq!(sent, 1);
+        send_urgent(&peer);
         assert_eq!(polled(&mut poll, LONG)[0].1, PollFlags::PRI);
     }
 

@@ -257,13 +257,6 @@ mod unix {
         assert_eq!(connected, 0);
     }
 
-    fn send_urgent(socket: &TcpStream) {
-        // SAFETY: the byte is valid.
-        let sent =
-            unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
-        assert_eq!(sent, 1);
-    }
-
     #[test]
     fn what_select_2_calls_ready_is_ready() {
         let End { own, peer } = silent();

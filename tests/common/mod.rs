@@ -63,6 +63,7 @@ pub fn file(name: &str) -> File {
 mod target {
     use std::fs::File;
     use std::io::{Read, Write};
+    use std::net::TcpStream;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -138,6 +139,14 @@ mod target {
             assert_eq!(libc::dup2(source.as_raw_fd(), number), number);
             OwnedFd::from_raw_fd(number)
         }
+    }
+
+    /// Sends a byte out of band.
+    pub fn send_urgent(socket: &TcpStream) {
+        // SAFETY: the byte is valid.
+        let sent =
+            unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+        assert_eq!(sent, 1);
     }
 
     /// The processor time that the calling thread has used.

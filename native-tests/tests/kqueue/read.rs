@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+#[cfg(not(readiness_backend = "poll"))]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -474,17 +476,9 @@ fn eventfds_are_told_apart_too() {
 #[test]
 fn a_file_that_has_got_the_number_is_registered_anew() {
     let (rx, _tx) = UnixStream::pair().unwrap();
-    let rx = high(rx);
-    let number = rx.as_raw_fd();
-    let kqueue = kqueue_of(&rx, add(KeventFlags::empty()));
-    drop(rx);
-    let path = std::env::current_exe().unwrap();
-    let file = File::open(path).unwrap();
-    // SAFETY: nobody has the number.
-    let file = unsafe {
-        assert_eq!(libc::dup2(file.as_raw_fd(), number), number);
-        OwnedFd::from_raw_fd(number)
-    };
+    let mut file = OwnedFd::from(rx);
+    let kqueue = kqueue_of(&file, add(KeventFlags::empty()));
+    dup2(&File::open(std::env::current_exe().unwrap()).unwrap(), &mut file);
     assert_eq!(error(&kqueue, read(&file).with_flags(KeventFlags::ENABLE)), libc::ENOENT);
     change(&kqueue, &[read(&file)]);
     let size = File::from(file.try_clone().unwrap()).metadata().unwrap().len();

@@ -124,20 +124,14 @@ impl Registered {
             .with_udata(udata(self.key))
     }
 
-    /// What the other filter of a source would tell: all at once, as poll(2) does. (An edge of
-    /// it is told by the next wait.)
-    fn flags_beside(&self) -> PollFlags {
+    /// What poll(2) is to be asked of a source that one of its filters told this of: what the
+    /// other would tell. (An edge of that is told by the next wait.)
+    fn beside(&self, told: PollFlags) -> libc::pollfd {
         let Filters { read, write, .. } = self.filters;
-        if !(read && write) || self.mode.is_edge() {
-            return PollFlags::empty();
-        }
-        let want = self.want & (IN | OUT) & PollFlags::supported();
-        let mut one =
-            [libc::pollfd { fd: number(&self.source), events: want.bits() as _, revents: 0 }];
-        match call::poll(&mut one, 0) {
-            Ok(_) => PollFlags::from_bits_retain(one[0].revents as u16) & want,
-            Err(_) => PollFlags::empty(),
-        }
+        let rest = (self.want & (IN | OUT) & PollFlags::supported()) - told;
+        let asked = read && write && !self.mode.is_edge() && !rest.is_empty();
+        let fd = if asked { number(&self.source) } else { -1 };
+        libc::pollfd { fd, events: rest.bits() as libc::c_short, revents: 0 }
     }
 
     /// Whether a filter is to tell the end alone: data that nobody asked for must
@@ -372,7 +366,7 @@ impl KqueueSet {
     /// `full`: there was no room for more, perhaps for the other filter of a source.
     fn take(&self, out: &mut Buffer, full: bool) {
         let mut state = self.lock();
-        let Buffer { events, found, ready, place } = out;
+        let Buffer { events, found, ready, place, beside } = out;
         for event in &events[..*found] {
             if event.udata == udata(Key::WAKE) {
                 if let Some(wake) = &self.wake {
@@ -389,10 +383,7 @@ impl KqueueSet {
             if entry.spent && merged.is_none() {
                 continue;
             }
-            let mut flags = entry.flags(event);
-            if full && !flags.is_empty() && merged.is_none() {
-                flags |= entry.flags_beside();
-            }
+            let flags = entry.flags(event);
             if flags.is_empty() || entry.want.is_empty() {
                 continue;
             }
@@ -409,6 +400,21 @@ impl KqueueSet {
                 self.silence(entry);
             } else if entry.is_quiet(event.filter) && entry.mode == Mode::Level {
                 self.tell_end(entry);
+            }
+        }
+        if full {
+            // One call for all of them.
+            let nothing = libc::pollfd { fd: -1, events: 0, revents: 0 };
+            let look = |(key, flags): &(Key, PollFlags)| {
+                state.get(*key).map_or(nothing, |entry| entry.beside(*flags))
+            };
+            beside.clear();
+            beside.extend(ready.iter().map(look));
+            let some = beside.iter().any(|one| one.fd >= 0);
+            if some && call::poll(beside, 0).is_ok() {
+                for ((_, flags), one) in ready.iter_mut().zip(beside) {
+                    *flags |= PollFlags::from_bits_retain((one.revents & one.events) as u16);
+                }
             }
         }
         drop(state);
@@ -576,6 +582,8 @@ pub(crate) struct Buffer {
     ready: Vec<(Key, PollFlags)>,
     /// By slot: where its events of this wait are.
     place: Vec<u32>,
+    /// What is asked beside them.
+    beside: Vec<libc::pollfd>,
 }
 
 const NOWHERE: u32 = u32::MAX;

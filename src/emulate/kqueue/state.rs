@@ -73,10 +73,8 @@ impl State {
         match found {
             None if flags.contains(KeventFlags::ADD) => self.attach(own, change, source),
             None => {
-                if filter == Filter::Vnode {
+                if matches!(filter, Filter::Read | Filter::Write | Filter::Vnode) {
                     read_write::source(change)?.check()?;
-                } else if let Some(source) = &source {
-                    source.check()?;
                 }
                 Err(system(ENOENT))
             }
